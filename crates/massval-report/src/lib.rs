@@ -1,1 +1,14 @@
-//! placeholder
+//! The result files of massval, and the tables, pages and figures made from them.
+//!
+//! - [`schema`]: what a result file holds; reading, checking and writing it.
+//! - [`table`]: a result as text for a terminal, as Markdown, as CSV.
+//! - [`html`]: a scan as one self-contained page.
+//! - [`figure`] (feature `figures`): the papers' figures as SVG and PNG.
+//!
+//! This crate knows no model: a result file is all that it needs.
+
+mod atomic;
+mod error;
+pub mod schema;
+
+pub use error::{Error, Result};

@@ -1,0 +1,43 @@
+//! The result files: their types, and reading and writing them.
+//!
+//! Every result file is one JSON object that starts with `schema_version` and `kind` and holds
+//! everything needed to repeat the run that made it. Layers, heads, channels and positions count
+//! from 0. K and V are counted per KV head.
+
+mod activations;
+mod check;
+mod detect;
+mod file;
+mod provenance;
+mod rope;
+mod scan;
+
+pub use activations::{ActivationHit, ActivationRule, ActivationsSection, LayerActivations};
+pub use detect::{DetectResult, TensorSource, TensorVerdict};
+pub use provenance::{FileHash, InputIdentity, InputSource, ModelIdentity, Provenance};
+pub use rope::{RopeInfo, RopeLayout};
+pub use scan::{CountedTokens, ModelShape, ScanResult, SiteNorms, SiteTotal};
+
+/// The version of the result files that this crate writes, and the only one that it reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Which command a result file belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ResultKind {
+    /// `massval scan`.
+    Scan,
+    /// `massval detect`.
+    Detect,
+}
+
+impl ResultKind {
+    /// The word in the file's `kind` field.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::Detect => "detect",
+        }
+    }
+}
