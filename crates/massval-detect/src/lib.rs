@@ -1,5 +1,6 @@
 //! Finds massive values and massive activations: tensors in, findings out.
 mod accumulate;
+pub mod activations;
 mod criterion;
 mod element;
 mod error;
@@ -8,6 +9,8 @@ mod norms;
 mod rope;
 mod selection;
 mod summary;
+#[cfg(feature = "burn")]
+pub mod tensor;
 mod view;
 
 pub use accumulate::{NormAccumulator, channel_norms};
