@@ -9,6 +9,14 @@
 
 mod atomic;
 mod error;
+pub mod html;
+mod palette;
+mod rows;
 pub mod schema;
+mod sites;
+pub mod table;
+#[cfg(test)]
+mod testing;
+mod words;
 
 pub use error::{Error, Result};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use massval_detect::Finding;
+use massval_detect::{Finding, SiteSummary};
 
 use super::{
     ActivationsSection, CountedTokens, DetectResult, ModelShape, ResultKind, SCHEMA_VERSION,
@@ -30,6 +30,14 @@ pub(super) fn scan(result: &ScanResult) -> Result<()> {
             return Err(Error::field(field("layer"), reason));
         }
         norms(&field("norms"), &site.norms, site.heads, site.head_dim)?;
+        let SiteSummary { layer, site: name, heads, head_dim, top_head, top_channel, .. } =
+            &site.summary;
+        if (*layer, name, *heads, *head_dim) != (site.layer, &site.site, site.heads, site.head_dim)
+            || top_head >= heads
+            || top_channel >= head_dim
+        {
+            return Err(Error::field(field("summary"), "describes another layer, site or shape"));
+        }
         if let Some(energy) = &site.pair_energy {
             non_negative(&field("pair_energy"), energy)?;
         }
@@ -52,7 +60,7 @@ pub(super) fn detect(result: &DetectResult) -> Result<()> {
     for (i, tensor) in result.tensors.iter().enumerate() {
         let field = |name: &str| format!("tensors[{i}].{name}");
         norms(&field("norms"), &tensor.norms, tensor.heads, tensor.head_dim)?;
-        if tensor.source.layout.chars().count() != tensor.source.shape.len() {
+        if tensor.source.layout.to_string().len() != tensor.source.shape.len() {
             let reason = format!("`{}` for shape {:?}", tensor.source.layout, tensor.source.shape);
             return Err(Error::field(field("source.layout"), reason));
         }
@@ -78,21 +86,11 @@ fn header(version: u32, kind: ResultKind, expected: ResultKind) -> Result<()> {
 
 fn shape(shape: &ModelShape) -> Result<()> {
     let Some(rope) = &shape.rope else { return Ok(()) };
-    if rope.rotary_dim > shape.head_dim || !rope.rotary_dim.is_multiple_of(2) {
-        let reason = format!(
-            "is {}, must be even and at most the head's {} channels",
-            rope.rotary_dim, shape.head_dim
-        );
-        return Err(Error::field("shape.rope.rotary_dim", reason));
-    }
     if rope.inv_freq.len() != rope.rotary_dim / 2 {
         let reason = format!("{} entries for {} pairs", rope.inv_freq.len(), rope.rotary_dim / 2);
         return Err(Error::field("shape.rope.inv_freq", reason));
     }
-    if let Some(j) = rope.inv_freq.iter().position(|angle| !(angle.is_finite() && *angle >= 0.0)) {
-        let reason = format!("is {}, must be finite and not negative", rope.inv_freq[j]);
-        return Err(Error::field(format!("shape.rope.inv_freq[{j}]"), reason));
-    }
+    rope.bands(shape.head_dim)?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use massval_detect::{Criterion, Finding, SiteSummary};
+use massval_detect::{Criterion, Finding, Layout, SiteSummary};
 use serde::{Deserialize, Serialize};
 
 use super::{FileHash, ResultKind, check, file};
@@ -42,8 +42,8 @@ pub struct TensorSource {
     pub shape: Vec<usize>,
     /// Element type as stored, for example `f16`.
     pub dtype: String,
-    /// The meaning of the axes, one letter each: `b`atch, `h`ead, `s`equence, `d` (channel).
-    pub layout: String,
+    /// The meaning of the axes.
+    pub layout: Layout,
 }
 
 /// Norms and massive values of one tensor.

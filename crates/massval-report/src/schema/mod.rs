@@ -15,8 +15,11 @@ mod scan;
 pub use activations::{ActivationHit, ActivationRule, ActivationsSection, LayerActivations};
 pub use detect::{DetectResult, TensorSource, TensorVerdict};
 pub use provenance::{FileHash, InputIdentity, InputSource, ModelIdentity, Provenance};
-pub use rope::{RopeInfo, RopeLayout};
+pub use rope::RopeInfo;
 pub use scan::{CountedTokens, ModelShape, ScanResult, SiteNorms, SiteTotal};
+
+#[cfg(test)]
+mod tests;
 
 /// The version of the result files that this crate writes, and the only one that it reads.
 pub const SCHEMA_VERSION: u32 = 1;

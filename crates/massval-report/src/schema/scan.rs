@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use massval_detect::{Criterion, Finding, SiteSummary};
+use massval_detect::{ChannelNorms, Criterion, Finding, RopeBands, SiteSummary, pair_energy};
 use serde::{Deserialize, Serialize};
 
 use super::{ActivationsSection, Provenance, ResultKind, RopeInfo, check, file};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Everything that a scan found, and everything needed to repeat it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,10 +104,52 @@ pub struct SiteTotal {
 }
 
 impl SiteNorms {
+    /// The norms of one layer and site with their summary; `bands` adds the energy of the pairs.
+    ///
+    /// # Errors
+    /// `summary` is of other norms, or `bands` of another head size.
+    pub fn new(
+        summary: SiteSummary,
+        norms: &ChannelNorms,
+        bands: Option<&RopeBands>,
+    ) -> Result<Self> {
+        if (summary.heads, summary.head_dim) != (norms.heads(), norms.head_dim()) {
+            let reason = format!(
+                "{} heads of {} channels, the norms have {} of {}",
+                summary.heads,
+                summary.head_dim,
+                norms.heads(),
+                norms.head_dim()
+            );
+            return Err(Error::field("summary", reason));
+        }
+        let energy = bands.map(|bands| pair_energy(norms, bands)).transpose();
+        let energy = energy.map_err(|e| Error::field("pair_energy", e.to_string()))?;
+        Ok(Self {
+            layer: summary.layer,
+            site: summary.site.clone(),
+            heads: norms.heads(),
+            head_dim: norms.head_dim(),
+            summary,
+            norms: norms.values().to_vec(),
+            pair_energy: energy.map(|energy| energy.iter().copied().collect()),
+        })
+    }
+
     /// The norms of `head`, `[head_dim]`; `None` past the last head.
     pub fn head(&self, head: usize) -> Option<&[f32]> {
         let start = head.checked_mul(self.head_dim)?;
         self.norms.get(start..start.checked_add(self.head_dim)?)
+    }
+}
+
+impl ModelShape {
+    /// The rotary pairs of the model's heads; `None` for a model without rotation.
+    ///
+    /// # Errors
+    /// The rotary encoding does not fit the heads.
+    pub fn bands(&self) -> Result<Option<RopeBands>> {
+        self.rope.as_ref().map(|rope| rope.bands(self.head_dim)).transpose()
     }
 }
 

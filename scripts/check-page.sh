@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Opens a page that `massval scan` wrote in headless Chromium, lets it try its own controls, and fails
+# if a script failed, a control misbehaved, or the page scrolls sideways at 400 or 1400 pixels.
+#
+#   scripts/check-page.sh scan.html
+#
+# CHROMIUM names the browser (default: chromium, else google-chrome).
+set -euo pipefail
+
+[ $# -eq 1 ] && [ -r "$1" ] || { echo "usage: $0 scan.html" >&2; exit 2; }
+page=$(realpath "$1")
+browser=${CHROMIUM:-$(command -v chromium || command -v google-chrome || true)}
+[ -n "$browser" ] || { echo "$0: no chromium found; set CHROMIUM" >&2; exit 2; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Chromium has a least window width above 400 pixels, so a frame of the wanted width holds the page.
+# A frame made from text shares its parent's origin, so the parent can read the outcome.
+frame() {
+  python3 - "$page" "$1" >"$work/frame.html" <<'PY'
+import html, sys
+page = open(sys.argv[1], encoding="utf-8").read()
+# `about:srcdoc` has no fragment of its own: the page is told to test itself by a global.
+page = page.replace("<head>", "<head><script>window.massvalSelftest = true;</script>", 1)
+print(f"""<!doctype html><html><body style="margin:0"><iframe id="page" style="border:0;width:{sys.argv[2]}px;height:2000px"
+srcdoc="{html.escape(page, quote=True)}"></iframe><script>
+const frame = document.getElementById("page");
+frame.addEventListener("load", () => Object.assign(document.documentElement.dataset, frame.contentDocument.documentElement.dataset));
+</script></body></html>""")
+PY
+}
+
+failed=0
+for width in 400 1400; do
+  frame "$width"
+  timeout 120 "$browser" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
+    --disable-background-networking --disable-component-update --disable-sync --hide-scrollbars \
+    --user-data-dir="$work/profile" --window-size=1600,2000 --virtual-time-budget=20000 \
+    --dump-dom "file://$work/frame.html" >"$work/dom.html" 2>"$work/log" || {
+    echo "width $width: the browser failed:" >&2
+    tail -5 "$work/log" >&2
+    exit 1
+  }
+  root=$(grep -o '<html[^>]*>' "$work/dom.html" | head -1)
+  if [[ $root == *'data-ready="1"'* && $root == *'data-selftest="ok"'* && $root == *"data-width=\"$width\""* && $root != *data-error* ]]; then
+    echo "width $width: ok"
+  else
+    echo "width $width: FAILED: $root" >&2
+    failed=1
+  fi
+done
+exit "$failed"
