@@ -9,6 +9,8 @@
 
 mod atomic;
 mod error;
+#[cfg(feature = "figures")]
+pub mod figure;
 pub mod html;
 mod palette;
 mod rows;

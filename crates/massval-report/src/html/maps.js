@@ -96,7 +96,7 @@ function axes(ctx, { left, top, row, cell, site, rotary }) {
   for (let h = 0; h < site.heads; h += step(site.heads, (row * site.heads) / 14)) {
     text(ctx, h === 0 ? "head 0" : h, left - 5, top + h * row + row / 2 + 4, "right");
   }
-  text(ctx, "channel", left - 5, base + 13, "right");
+  text(ctx, "channel", 0, base + 13);
   const every = step(site.headDim, (cell * site.headDim) / 36);
   for (let c = 0; c < site.headDim; c += every) text(ctx, c, left + (c + 0.5) * cell, base + 13, "center");
   if (!rotary) return;
@@ -107,7 +107,7 @@ function axes(ctx, { left, top, row, cell, site, rotary }) {
     ctx.box(left + c * cell, base + 18, left + (c + 1) * cell, base + 25);
   }
   ctx.fillStyle = css("soft");
-  text(ctx, "period", left - 5, base + 38, "right");
+  text(ctx, "period", 0, base + 38);
   for (let c = 0; c < site.headDim; c += every) {
     if (DATA.period[c] != null) text(ctx, short(DATA.period[c]), left + (c + 0.5) * cell, base + 38, "center");
   }
