@@ -31,16 +31,17 @@ impl<'a, T: Element> HeadsView<'a, T> {
         let last = shape.iter().zip(strides).try_fold(0usize, |at, (&size, stride)| {
             size.saturating_sub(1).checked_mul(stride)?.checked_add(at)
         });
-        let empty = shape.contains(&0);
-        if !empty && last.is_none_or(|last| last >= data.len()) {
+        let [b, h, s, d] = shape;
+        let inner = if b == 0 || s == 0 {
+            // Of an empty tensor the strides say nothing.
+            ArrayView4::from_shape(shape, &data[..0])
+        } else if last.is_none_or(|last| last >= data.len()) {
             return Err(bad("the last element lies outside the data"));
-        }
-        let inner = ArrayView4::from_shape(
-            Ix4(shape[0], shape[1], shape[2], shape[3])
-                .strides(Ix4(strides[0], strides[1], strides[2], strides[3])),
-            data,
-        )
-        .map_err(|_| bad("the sizes overflow"))?;
+        } else {
+            let [sb, sh, ss, sd] = strides;
+            ArrayView4::from_shape(Ix4(b, h, s, d).strides(Ix4(sb, sh, ss, sd)), data)
+        };
+        let inner = inner.map_err(|_| bad("the sizes overflow"))?;
         Ok(Self { inner })
     }
 
