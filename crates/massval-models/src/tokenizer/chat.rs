@@ -15,7 +15,7 @@ pub use date::ChatDate;
 use crate::{Error, Result};
 
 /// Instructions that one rendering may take. Real templates need some hundred per message.
-const FUEL: u64 = 20_000_000;
+const FUEL: u64 = 5_000_000;
 /// Bytes that one rendering may write.
 const MAX_OUTPUT: usize = 64 << 20;
 

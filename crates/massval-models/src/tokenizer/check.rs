@@ -88,7 +88,6 @@ fn bpe(model: &Object) -> Result<(), String> {
     }
     if let Some(unk) = model.get("unk_token").and_then(Value::as_str)
         && !ids.contains_key(unk)
-        && !unk.is_empty()
     {
         return Err(format!("model.unk_token: {unk:?} is not in the vocabulary"));
     }

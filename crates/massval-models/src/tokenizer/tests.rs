@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -263,6 +264,35 @@ fn truncated_files_are_refused_at_every_length() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(dir.path().join("tokenizer.json"), &bytes[..length]).expect("written");
         assert!(Tokenizer::from_folder(dir.path()).is_err(), "{length} bytes");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn damaged_files_never_end_the_program(
+        folder in prop::sample::select(vec!["byte-level", "sentencepiece", "unigram"]),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), 0x20u8..0x7f), 1..4),
+    ) {
+        let path = fixtures().join("tokenizer-small").join(folder).join("tokenizer.json");
+        let mut bytes = std::fs::read(path).expect("the fixture is in the repository");
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(dir.path().join("tokenizer.json"), bytes).expect("written");
+        match Tokenizer::from_folder(dir.path()) {
+            // The damage may have hit a token, which is then another one.
+            Ok(tokenizer) => {
+                let ids = tokenizer.encode("the massive values", SpecialTokens::AsModel);
+                if let Ok(ids) = ids {
+                    prop_assert!(tokenizer.decode(&ids, false).is_ok());
+                }
+            }
+            Err(error) => prop_assert!(!error.to_string().contains('\n')),
+        }
     }
 }
 

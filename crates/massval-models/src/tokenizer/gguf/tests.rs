@@ -1,5 +1,6 @@
 //! Tokenizers rebuilt from GGUF metadata equal transformers' conversion of the same metadata.
 
+use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::super::SpecialTokens;
@@ -135,6 +136,34 @@ fn tokens_spelled_as_plain_text_still_decode() {
     gguf.token_types.extend([1, 5]);
     let tokenizer = build(gguf).expect("sound");
     assert_eq!(tokenizer.decode(&[id], false).ok().as_deref(), Some("日本"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_text_comes_back_from_byte_level_ids(
+        text in "(\\PC|[ \t\r\n\x00]|<s>|<think>|[0-9]|'s){0,40}",
+        pre in prop::sample::select(vec!["default", "smollm", "llama-bpe", "qwen2", "tekken", "gpt-4o"]),
+    ) {
+        let gguf = GgufTokenizer { pre: Some(pre.into()), ..vocabulary("gpt2") };
+        let tokenizer = build(gguf).expect("sound");
+        let ids = tokenizer.encode(&text, SpecialTokens::None).expect("any text has ids");
+        prop_assert_eq!(tokenizer.decode(&ids, false).expect("any ids have a text"), text);
+    }
+}
+
+#[test]
+fn endless_runs_of_one_character_are_no_trouble() {
+    for pre in ["smollm", "llama-bpe", "tekken"] {
+        let gguf = GgufTokenizer { pre: Some(pre.into()), ..vocabulary("gpt2") };
+        let tokenizer = build(gguf).expect("sound");
+        for unit in [" ", "\n", "a", "'", "é", "1"] {
+            let text = unit.repeat(50_000) + "x";
+            let ids = tokenizer.encode(&text, SpecialTokens::None).expect("any text has ids");
+            assert_eq!(tokenizer.decode(&ids, false).expect("sound"), text, "{pre}, {unit:?}");
+        }
+    }
 }
 
 /// The real model, if `scripts/fetch-smollm2.sh` brought it.
