@@ -22,3 +22,7 @@ mod testing;
 mod words;
 
 pub use error::{Error, Result};
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

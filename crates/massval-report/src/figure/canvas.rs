@@ -1,5 +1,5 @@
-//! Rectangles, lines, polygons and text in units that are pixels of the SVG and twice that of the
-//! PNG.
+//! Rectangles, lines, polygons and text in units that are pixels of the SVG; a PNG has more
+//! pixels for each unit.
 
 use std::sync::OnceLock;
 

@@ -119,7 +119,7 @@ impl Emergence {
         }
         if let Some(threshold) = threshold {
             canvas.line(&[(LEFT, y(threshold)), (right, y(threshold))], SOFT, 1.0)?;
-            let note = format!("lambda = {}", tick_label(threshold));
+            let note = format!("λ = {}", tick_label(threshold));
             let at = (right - 4.0, y(threshold) + 9.0);
             canvas.text(&note, at, 10.0, SOFT, Anchor::Right)?;
         }

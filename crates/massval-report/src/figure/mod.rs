@@ -28,11 +28,17 @@ use self::canvas::Canvas;
 use crate::atomic;
 use crate::error::{Error, Result};
 
+/// Steps of an SVG's coordinates for each unit: plotters rounds to whole numbers.
+const SVG_SCALE: u32 = 4;
+
 /// Pixels of a PNG for each unit of the drawing.
 const PNG_SCALE: u32 = 2;
 
-/// The longest edge of a drawing, in units; a larger one would take gigabytes as a PNG.
-const LONGEST_EDGE: i32 = 8_000;
+/// A PNG is drawn this much larger still and averaged down: plotters' bitmaps have hard edges.
+const SMOOTHING: u32 = 2;
+
+/// The largest drawing, in square units: a PNG of it takes 300 MB while it is made.
+const LARGEST: u32 = 6_000_000;
 
 /// A figure, ready to be written.
 #[derive(Debug, Clone)]
@@ -51,12 +57,11 @@ enum Content {
 
 impl Figure {
     fn new((width, height): (i32, i32), content: Content) -> Result<Self> {
-        let edge = |edge: i32| {
-            let fits = (1..=LONGEST_EDGE).contains(&edge);
-            let large = || Error::Draw(format!("{width} x {height} units is not a size to draw"));
-            fits.then_some(edge.unsigned_abs()).ok_or_else(large)
-        };
-        Ok(Self { width: edge(width)?, height: edge(height)?, content })
+        let edges = (u32::try_from(width).unwrap_or(0), u32::try_from(height).unwrap_or(0));
+        match edges.0.checked_mul(edges.1) {
+            Some(1..=LARGEST) => Ok(Self { width: edges.0, height: edges.1, content }),
+            _ => Err(Error::Draw(format!("{width} x {height} units is not a size to draw"))),
+        }
     }
 
     /// The figure as an SVG document.
@@ -64,9 +69,13 @@ impl Figure {
     /// # Errors
     /// The figure cannot be drawn.
     pub fn to_svg(&self) -> Result<String> {
+        let (width, height) = (self.width, self.height);
+        let steps = (width * SVG_SCALE, height * SVG_SCALE);
         let mut svg = String::new();
-        self.draw(SVGBackend::with_string(&mut svg, (self.width, self.height)), 1)?;
-        Ok(svg)
+        self.draw(SVGBackend::with_string(&mut svg, steps), SVG_SCALE)?;
+        // The size to show it at; the view box keeps the finer coordinates.
+        let fine = format!("width=\"{}\" height=\"{}\"", steps.0, steps.1);
+        Ok(svg.replacen(&fine, &format!("width=\"{width}\" height=\"{height}\""), 1))
     }
 
     /// The figure as a PNG of twice the drawing's size.
@@ -74,11 +83,13 @@ impl Figure {
     /// # Errors
     /// The figure cannot be drawn.
     pub fn to_png(&self) -> Result<Vec<u8>> {
+        let scale = PNG_SCALE * SMOOTHING;
+        let large = (self.width * scale, self.height * scale);
+        let mut pixels = vec![0; large.0 as usize * large.1 as usize * 3];
+        let backend = BitMapBackend::<RGBPixel>::with_buffer_and_format(&mut pixels, large);
+        self.draw(backend.map_err(draw_error)?, scale)?;
+        let pixels = smaller(&pixels, large.0 as usize);
         let (width, height) = (self.width * PNG_SCALE, self.height * PNG_SCALE);
-        let mut pixels = vec![0; width as usize * height as usize * 3];
-        let backend =
-            BitMapBackend::<RGBPixel>::with_buffer_and_format(&mut pixels, (width, height));
-        self.draw(backend.map_err(draw_error)?, PNG_SCALE)?;
         let mut out = Vec::new();
         let mut encoder = png::Encoder::new(&mut out, width, height);
         encoder.set_color(png::ColorType::Rgb);
@@ -116,6 +127,26 @@ impl Figure {
         }
         area.present().map_err(draw_error)
     }
+}
+
+/// The mean of each square of [`SMOOTHING`] by [`SMOOTHING`] pixels of an RGB image.
+fn smaller(pixels: &[u8], width: usize) -> Vec<u8> {
+    let side = SMOOTHING as usize;
+    let mut out = Vec::with_capacity(pixels.len() / (side * side));
+    let mut sums = vec![0u32; width / side * 3];
+    for rows in pixels.chunks_exact(width * 3 * side) {
+        sums.fill(0);
+        for row in rows.chunks_exact(width * 3) {
+            for (i, value) in row.iter().enumerate() {
+                if let Some(sum) = sums.get_mut(i / 3 / side * 3 + i % 3) {
+                    *sum += u32::from(*value);
+                }
+            }
+        }
+        let area = SMOOTHING * SMOOTHING;
+        out.extend(sums.iter().map(|sum| ((sum + area / 2) / area) as u8));
+    }
+    out
 }
 
 fn draw_error(error: impl std::fmt::Display) -> Error {

@@ -93,7 +93,7 @@ impl Surface {
                     self.corner(row + 1, column),
                 ];
                 let height = corners.iter().map(|(_, height)| height).sum::<f64>() / 4.0;
-                canvas.polygon(&corners.map(|(point, _)| point), shade(height))?;
+                canvas.polygon(&widened(corners.map(|(point, _)| point)), shade(height))?;
             }
         }
         self.draw_axes(canvas)?;
@@ -138,6 +138,16 @@ impl Surface {
         let (x, y) = project(1.0, 0.5, 0.0);
         canvas.text("channel", (x + 54.0, y + 30.0), 12.0, SOFT, Anchor::Middle)
     }
+}
+
+/// The patch a little larger, so that no seam shows between it and the one behind.
+fn widened(corners: [(f64, f64); 4]) -> [(f64, f64); 4] {
+    let centre = corners.iter().fold((0.0, 0.0), |c, p| (c.0 + p.0 / 4.0, c.1 + p.1 / 4.0));
+    corners.map(|(x, y)| {
+        let (dx, dy) = (x - centre.0, y - centre.1);
+        let by = 0.3 / dx.hypot(dy).max(0.3);
+        (x + dx * by, y + dy * by)
+    })
 }
 
 /// A point of the unit cube on the page.

@@ -32,6 +32,8 @@ fn every_figure_is_the_same_file_each_time() {
         let svg = first.to_svg().unwrap();
         assert_eq!(svg, second.to_svg().unwrap());
         assert!(svg.trim_end().ends_with("</svg>"));
+        let size = format!("width=\"{}\" height=\"{}\"", first.width, first.height);
+        assert!(svg.starts_with("<svg ") && svg.contains(&size), "{}", &svg[..120]);
         assert_eq!(first.to_png().unwrap(), second.to_png().unwrap());
     }
 }
@@ -48,6 +50,14 @@ fn a_png_has_twice_the_size_of_its_svg_and_is_not_blank() {
         let colours: std::collections::HashSet<&[u8]> = pixels.chunks(3).collect();
         assert!(colours.len() > 10, "{} colours", colours.len());
     }
+}
+
+#[test]
+fn smoothing_takes_the_mean_of_squares() {
+    // Two rows of four pixels become one row of two.
+    let row = [0, 0, 0, 4, 8, 12, 100, 100, 100, 100, 100, 100];
+    let pixels = [row, row].concat();
+    assert_eq!(smaller(&pixels, 4), [2, 4, 6, 100, 100, 100]);
 }
 
 #[test]
