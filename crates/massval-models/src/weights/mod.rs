@@ -1,0 +1,237 @@
+//! Checkpoints: opened, checked, listed, and read as `f32`.
+//!
+//! [`Weights`] maps a checkpoint's files into memory and knows every tensor's name, shape and
+//! type; [`Loader`] takes tensors out of it and keeps the books for a [`LoadReport`]. A file is
+//! checked in full when it is opened, so that reading a tensor later cannot go out of bounds.
+
+mod decode;
+mod gguf;
+mod hash;
+mod index;
+mod loader;
+mod mapped;
+mod open;
+mod report;
+pub(crate) mod safetensors;
+mod stored_type;
+mod unique_map;
+
+use std::path::{Path, PathBuf};
+
+pub use gguf::{GgufArray, GgufMetadata, GgufValue, unpermute_rows};
+pub use hash::sha256_file;
+pub use loader::Loader;
+pub(crate) use mapped::Mapped;
+pub use report::{LoadReport, Missing, WrongShape};
+pub use stored_type::StoredType;
+
+use crate::{Error, Result};
+
+/// A stored tensor's name, shape and type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// The name in the checkpoint.
+    pub name: String,
+    /// The extents, slowest-varying first, as Hugging Face has them: a linear layer is
+    /// `[out, in]`. GGUF files list them the other way round; here they are not.
+    pub shape: Vec<usize>,
+    /// How the numbers are stored.
+    pub dtype: StoredType,
+}
+
+impl TensorInfo {
+    /// The number of elements.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product() // checked against overflow when the file was opened
+    }
+}
+
+/// The file format of a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// One safetensors file, or shards with an index.
+    Safetensors,
+    /// One GGUF file.
+    Gguf,
+}
+
+/// An opened checkpoint.
+///
+/// Its files are mapped into memory, not read: opening takes milliseconds, and a tensor costs
+/// memory only when it is decoded. **The files must stay as they are while a `Weights` lives**:
+/// if one is truncated meanwhile, the operating system ends the process at the next read.
+///
+/// ```no_run
+/// use massval_models::weights::Weights;
+///
+/// # fn main() -> massval_models::Result<()> {
+/// let weights = Weights::open("SmolLM2-135M-Instruct".as_ref())?;
+/// for tensor in weights.tensors() {
+///     println!("{} {:?} {}", tensor.name, tensor.shape, tensor.dtype);
+/// }
+/// let norm: Vec<f32> = weights.read_f32("model.norm.weight")?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Weights {
+    format: Format,
+    files: Vec<PathBuf>,
+    maps: Vec<Mapped>,
+    /// Sorted by name; names are unique.
+    entries: Vec<Entry>,
+    gguf: Option<GgufMetadata>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    info: TensorInfo,
+    /// Which of `files` and `maps`.
+    file: usize,
+    /// The tensor's bytes in that file.
+    range: std::ops::Range<usize>,
+}
+
+impl Weights {
+    /// The files it consists of, in order.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The format of those files.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// All tensors, sorted by name.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = &TensorInfo> {
+        self.entries.iter().map(|entry| &entry.info)
+    }
+
+    /// The tensor of this name.
+    pub fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.entry(name).map(|entry| &entry.info)
+    }
+
+    /// The bytes that all tensors take as stored.
+    pub fn total_bytes(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.range.len() as u64).sum()
+    }
+
+    /// The metadata, if this is a GGUF file.
+    pub fn gguf(&self) -> Option<&GgufMetadata> {
+        self.gguf.as_ref()
+    }
+
+    /// A tensor's numbers as `f32`, row-major: cast, or dequantized exactly as ggml does.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if there is no tensor of this name, [`Error::Unsupported`] if it holds
+    /// integers or 8-bit floats.
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
+        let entry = self.found(name)?;
+        decode::decode(entry.info.dtype, self.bytes(entry)?, entry.info.elements())
+            .ok_or_else(|| self.undecodable(entry))
+    }
+
+    /// A `[rows, columns]` tensor's numbers as `f32` in the order `[columns, rows]`: a linear
+    /// layer stored `[out, in]` comes out `[in, out]`, as matrix products want it.
+    ///
+    /// # Errors
+    /// As [`read_f32`](Self::read_f32); [`Error::Input`] too if the tensor has not two axes.
+    pub fn read_f32_transposed(&self, name: &str) -> Result<Vec<f32>> {
+        self.transposed(name, |row| row)
+    }
+
+    /// As [`read_f32_transposed`](Self::read_f32_transposed), for a query or key projection of
+    /// a Llama GGUF, whose rows are stored permuted: they come out in Hugging Face's channel
+    /// order (see [`unpermute_rows`]).
+    ///
+    /// # Errors
+    /// As [`read_f32_transposed`](Self::read_f32_transposed); [`Error::Input`] too if the rows
+    /// are no whole number of heads of an even `head_dim`.
+    pub fn read_f32_transposed_unpermuted(&self, name: &str, head_dim: usize) -> Result<Vec<f32>> {
+        let rows = self.found(name)?.info.shape.first().copied().unwrap_or(0);
+        if head_dim == 0 || !head_dim.is_multiple_of(2) || !rows.is_multiple_of(head_dim) {
+            return Err(Error::input(format!(
+                "tensor `{name}`: its {rows} rows are no whole number of heads of {head_dim} channels"
+            )));
+        }
+        self.transposed(name, |row| gguf::stored_row(row, head_dim))
+    }
+
+    /// The bytes of an `F32`, `F16` or `BF16` tensor as they are stored: little-endian,
+    /// row-major, of any alignment.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if there is no tensor of this name, [`Error::Unsupported`] if it is of
+    /// another type.
+    pub fn read_native(&self, name: &str) -> Result<(StoredType, &[u8])> {
+        let entry = self.found(name)?;
+        match entry.info.dtype {
+            dtype @ (StoredType::F32 | StoredType::F16 | StoredType::BF16) => {
+                Ok((dtype, self.bytes(entry)?))
+            }
+            _ => Err(self.undecodable(entry)),
+        }
+    }
+
+    fn transposed(&self, name: &str, source: impl Fn(usize) -> usize + Sync) -> Result<Vec<f32>> {
+        let entry = self.found(name)?;
+        let &[rows, columns] = entry.info.shape.as_slice() else {
+            let shape = &entry.info.shape;
+            return Err(Error::input(format!("tensor `{name}` of shape {shape:?} is no matrix")));
+        };
+        decode::decode_transposed(entry.info.dtype, self.bytes(entry)?, [rows, columns], source)
+            .ok_or_else(|| self.undecodable(entry))
+    }
+
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        let found = self.entries.binary_search_by(|entry| entry.info.name.as_str().cmp(name));
+        found.ok().and_then(|i| self.entries.get(i))
+    }
+
+    fn found(&self, name: &str) -> Result<&Entry> {
+        self.entry(name).ok_or_else(|| Error::input(format!("there is no tensor `{name}`")))
+    }
+
+    fn bytes(&self, entry: &Entry) -> Result<&[u8]> {
+        let map = self.maps.get(entry.file);
+        map.and_then(|map| map.get(entry.range.clone())).ok_or_else(|| self.undecodable(entry))
+    }
+
+    fn undecodable(&self, entry: &Entry) -> Error {
+        Error::Unsupported {
+            path: self.files.get(entry.file).cloned().unwrap_or_default(),
+            what: format!(
+                "tensor `{}` is stored as {}, which cannot be read this way",
+                entry.info.name, entry.info.dtype
+            ),
+        }
+    }
+}
+
+/// A shape as `usize`, with its number of elements: none of them zero, no overflow.
+pub(crate) fn checked_shape(shape: &[u64]) -> Result<(Vec<usize>, u64), &'static str> {
+    let mut elements = 1u64;
+    let mut extents = Vec::with_capacity(shape.len());
+    for &extent in shape {
+        if extent == 0 {
+            return Err("it has no elements");
+        }
+        elements = elements.checked_mul(extent).ok_or("its number of elements overflows")?;
+        extents.push(usize::try_from(extent).map_err(|_| "an extent is too large")?);
+    }
+    // Decoded numbers are addressed in bytes.
+    match usize::try_from(elements).ok().and_then(|n| n.checked_mul(8)) {
+        Some(bytes) if isize::try_from(bytes).is_ok() => Ok((extents, elements)),
+        _ => Err("its number of elements overflows"),
+    }
+}
+
+/// What a path names, for [`Weights::open`].
+fn is_gguf(path: &Path, bytes: &[u8]) -> bool {
+    bytes.starts_with(b"GGUF")
+        || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+}
