@@ -67,13 +67,13 @@ pub struct Explanation {
 /// ```
 #[must_use]
 pub fn aliases(point: HookPoint) -> Vec<Alias> {
-    let layer = point.layer_index().unwrap_or_default();
+    let layer = point.layer.unwrap_or_default();
     let alias = |spelling, name| Alias { spelling, name: names::render(name, layer) };
     let of_site = |table: &'static [(_, &'static str)], spelling| {
-        let names = table.iter().filter(move |(site, _)| *site == point.site());
+        let names = table.iter().filter(move |(site, _)| *site == point.site);
         names.map(move |&(_, name)| alias(spelling, name))
     };
-    std::iter::once(alias(Spelling::Classic, names::classic(point.site())))
+    std::iter::once(alias(Spelling::Classic, names::classic(point.site)))
         .chain(of_site(TRANSFORMER_LENS_3, Spelling::TransformerLens3))
         .chain(of_site(HUGGING_FACE, Spelling::HuggingFace))
         .collect()
@@ -93,7 +93,7 @@ pub fn aliases(point: HookPoint) -> Vec<Alias> {
 /// ```
 #[must_use]
 pub fn explain(point: HookPoint) -> Explanation {
-    let site = point.site();
+    let site = point.site;
     Explanation {
         point,
         dims: site.dims(),

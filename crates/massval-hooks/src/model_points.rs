@@ -46,7 +46,11 @@ impl ModelPoints {
     /// Whether the model has this point.
     #[must_use]
     pub fn contains(&self, point: HookPoint) -> bool {
-        self.has(point.site()) && point.layer_index().is_none_or(|layer| layer < self.layers)
+        let placed = match point.layer {
+            Some(layer) => point.site.in_layer() && layer < self.layers,
+            None => !point.site.in_layer(),
+        };
+        placed && self.has(point.site)
     }
 
     /// The sites, in the order of a forward pass.
@@ -80,6 +84,13 @@ mod tests {
         assert_eq!(listed.len(), 3 * 17 + 3);
         assert!(listed.is_sorted_by(|a, b| a < b));
         assert!(listed.iter().all(|&point| points.contains(point)));
+    }
+
+    #[test]
+    fn a_misplaced_site_is_in_no_model() {
+        let points = ModelPoints::new(3, &Site::ALL);
+        assert!(!points.contains(HookPoint { layer: None, site: Site::Q }));
+        assert!(!points.contains(HookPoint { layer: Some(0), site: Site::Embed }));
     }
 
     #[test]

@@ -4,6 +4,10 @@
 //! `TransformerBridge` (`docs/source/content/model_structure.md` and the `hook_aliases` of its
 //! components), module paths the models of Hugging Face transformers. A name stands here only if
 //! what it gives there holds the same numbers as the site, up to layout.
+//!
+//! `attn_out` and `mlp_out` are what is *added* to the residual stream. In the families of this
+//! table that is what the last projection gives; a family with a norm after it (Gemma 2) makes
+//! the paths of those projections wrong, and must bring its own.
 
 use crate::Site;
 

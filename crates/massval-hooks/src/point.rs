@@ -11,9 +11,10 @@ use crate::{Error, Result, Site, suggest};
 
 /// A site in a layer, or a site of the model as a whole.
 ///
-/// Its text form is the classic TransformerLens name, with two additions: `ln_final` is
-/// `ln_final.hook_normalized`, as there, and the logits, which have no hook there, are
-/// `hook_logits`. Points are ordered as a forward pass reaches them.
+/// Its text form is the classic TransformerLens name; the logits, which had no hook of their own
+/// there, are `hook_logits`. Points are ordered as a forward pass reaches them.
+///
+/// A site of a layer without a layer, or the other way round, is a point that no model has.
 ///
 /// ```
 /// use massval_hooks::{HookPoint, Site};
@@ -25,8 +26,10 @@ use crate::{Error, Result, Site, suggest};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HookPoint {
-    layer: Option<usize>,
-    site: Site,
+    /// The layer, counted from 0; `None` for a site of the whole model.
+    pub layer: Option<usize>,
+    /// The site.
+    pub site: Site,
 }
 
 impl HookPoint {
@@ -64,20 +67,8 @@ impl HookPoint {
         Self { layer: None, site }
     }
 
-    /// The layer, counted from 0; `None` for a site of the whole model.
-    #[must_use]
-    pub const fn layer_index(self) -> Option<usize> {
-        self.layer
-    }
-
-    /// The site.
-    #[must_use]
-    pub const fn site(self) -> Site {
-        self.site
-    }
-
-    /// Where a forward pass meets this point: first layer-less sites before the layers, then
-    /// layer by layer, then those after them.
+    /// Where a forward pass meets this point: the embeddings, then layer by layer, then what
+    /// follows the layers.
     fn position(&self) -> (u8, usize, Site) {
         match (self.layer, self.site) {
             (Some(layer), site) => (1, layer, site),
@@ -101,7 +92,11 @@ impl PartialOrd for HookPoint {
 
 impl fmt::Display for HookPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&names::render(names::classic(self.site), self.layer.unwrap_or_default()))
+        let name = names::classic(self.site);
+        match self.layer {
+            Some(layer) => f.pad(&names::render(name, layer)),
+            None => f.pad(name),
+        }
     }
 }
 

@@ -65,8 +65,8 @@ impl<'h> HookSet<'h> {
     ///
     /// # Errors
     /// [`Error::NothingToWatch`] if there is no point; [`Error::MissingSite`] or
-    /// [`Error::LayerOutOfRange`] if the model does not have one of them. The set is unchanged
-    /// then.
+    /// [`Error::LayerOutOfRange`] if the model does not have one of them; [`Error::Misplaced`] if
+    /// one has a layer too many or too few. The set is unchanged then.
     pub fn add_at(&mut self, points: &[HookPoint], hook: &'h mut dyn Hook) -> Result<HookId> {
         let distinct: BTreeSet<HookPoint> = points.iter().copied().collect();
         if distinct.is_empty() {
@@ -83,12 +83,15 @@ impl<'h> HookSet<'h> {
     }
 
     fn check(&self, point: HookPoint) -> Result<()> {
-        let site = point.site();
+        let HookPoint { layer, site } = point;
+        if layer.is_some() != site.in_layer() {
+            return Err(Error::Misplaced { site, layer });
+        }
         if !self.points.has(site) {
             let reason = site.absence();
             return Err(Error::MissingSite { pattern: point.to_string(), site, reason });
         }
-        match point.layer_index() {
+        match layer {
             Some(layer) if layer >= self.points.layers() => Err(Error::LayerOutOfRange {
                 pattern: point.to_string(),
                 layer: i64::try_from(layer).unwrap_or(i64::MAX),
@@ -99,14 +102,14 @@ impl<'h> HookSet<'h> {
     }
 
     fn want(&mut self, point: HookPoint) {
-        match point.layer_index() {
-            None => self.wanted_outside |= bit(point.site()),
+        match point.layer {
+            None => self.wanted_outside |= bit(point.site),
             Some(layer) => {
                 if self.wanted_in.len() <= layer {
                     self.wanted_in.resize(layer + 1, 0);
                 }
                 if let Some(sites) = self.wanted_in.get_mut(layer) {
-                    *sites |= bit(point.site());
+                    *sites |= bit(point.site);
                 }
             }
         }
@@ -116,11 +119,11 @@ impl<'h> HookSet<'h> {
     /// clones anything for hooks.
     #[must_use]
     pub fn wants(&self, point: HookPoint) -> bool {
-        let sites = match point.layer_index() {
+        let sites = match point.layer {
             None => self.wanted_outside,
             Some(layer) => self.wanted_in.get(layer).copied().unwrap_or_default(),
         };
-        sites & bit(point.site()) != 0
+        sites & bit(point.site) != 0
     }
 
     /// Whether the set holds no hook.
@@ -147,7 +150,7 @@ impl<'h> HookSet<'h> {
         let Some(slots) = self.slots.get_mut(&point) else {
             return Ok(x);
         };
-        let layout = point.site().dims();
+        let layout = point.site.dims();
         if x.rank() != layout.rank() {
             return Err(Error::WrongActivation { point, layout, found: x.rank() });
         }
