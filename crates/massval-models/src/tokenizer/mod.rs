@@ -80,12 +80,13 @@ impl Tokenizer {
     ///
     /// As in transformers, no Unicode normalization is added that the file does not name. BOS is
     /// added as `tokenizer.ggml.add_bos_token` says; where the file is silent, as llama.cpp does.
+    /// `path` is what errors name.
     ///
     /// # Errors
     /// A kind of tokenizer or a `tokenizer.ggml.pre` that is unknown, and metadata that is
     /// missing, malformed or contradictory.
-    pub fn from_gguf(meta: &GgufMetadata) -> Result<Self> {
-        gguf::GgufTokenizer::read(meta)?.build(meta.path())
+    pub fn from_gguf(path: &Path, meta: &GgufMetadata) -> Result<Self> {
+        gguf::GgufTokenizer::read(meta)?.build(path)
     }
 
     /// Token ids of `text`. Special tokens that are written out in the text become their ids, as

@@ -175,7 +175,7 @@ fn smollm2_equals_transformers() {
     }
     let weights = Weights::open(&path).expect("the file is sound");
     let meta = weights.gguf().expect("it is a GGUF");
-    let tokenizer = Tokenizer::from_gguf(meta).expect("the metadata is sound");
+    let tokenizer = Tokenizer::from_gguf(&path, meta).expect("the metadata is sound");
     check_cases("SmolLM2", &tokenizer, &json_file("tokenizer-smollm2/golden.json"));
     assert_eq!((tokenizer.vocab_size(), tokenizer.eos_ids()), (49_152, &[2][..]));
     let chat = tokenizer.apply_chat(&[super::super::Message::user("Hi")], true).expect("sound");
