@@ -1,0 +1,50 @@
+//! What one forward pass carries through the layers.
+
+use burn::tensor::{Bool, Tensor};
+use massval_hooks::{Activation, At, HookPoint, HookSet, Phase, Site};
+
+use super::rotary::Rotary;
+use crate::Result;
+use crate::cache::KvCache;
+
+/// The hooks, the cache and the positions of one forward pass.
+pub(crate) struct Pass<'a, 'h> {
+    pub(crate) hooks: &'a mut HookSet<'h>,
+    pub(crate) cache: Option<&'a mut KvCache>,
+    pub(crate) rotary: Option<Rotary>,
+    /// `[batch or 1, 1, seq, keys]`, true = masked. Absent: causal, nothing padded.
+    pub(crate) mask: Option<Tensor<4, Bool>>,
+    pub(crate) phase: Phase,
+    pub(crate) start: usize,
+    /// Row-major `[batch, seq]`, true = a real token.
+    pub(crate) real: Option<&'a [bool]>,
+}
+
+impl Pass<'_, '_> {
+    pub(crate) fn wants(&self, layer: usize, site: Site) -> bool {
+        self.hooks.wants(HookPoint { layer: Some(layer), site })
+    }
+
+    /// Shows hidden states `[batch, seq, width]` to whoever asked for them.
+    pub(crate) fn hidden(&mut self, layer: usize, site: Site, x: Tensor<3>) -> Result<Tensor<3>> {
+        self.hidden_at(HookPoint { layer: Some(layer), site }, x)
+    }
+
+    pub(crate) fn hidden_at(&mut self, point: HookPoint, x: Tensor<3>) -> Result<Tensor<3>> {
+        if !self.hooks.wants(point) {
+            return Ok(x);
+        }
+        let at = At::new(point, self.phase, self.start, self.real);
+        Ok(self.hooks.fire(&at, Activation::Hidden(x))?.into_hidden()?)
+    }
+
+    /// Shows heads `[batch, heads, seq, head_dim]` or scores `[batch, heads, seq, keys]`.
+    pub(crate) fn heads(&mut self, layer: usize, site: Site, x: Tensor<4>) -> Result<Tensor<4>> {
+        let point = HookPoint { layer: Some(layer), site };
+        if !self.hooks.wants(point) {
+            return Ok(x);
+        }
+        let at = At::new(point, self.phase, self.start, self.real);
+        Ok(self.hooks.fire(&at, Activation::Heads(x))?.into_heads()?)
+    }
+}

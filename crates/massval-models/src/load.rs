@@ -1,0 +1,188 @@
+//! From a path to a model that can run: config, weights, tokenizer, and what became of each.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{DType, Device};
+use serde::Serialize;
+
+use crate::arch::{self, Described};
+use crate::config::DecoderConfig;
+use crate::decoder::{Decoder, Progress, build};
+use crate::tokenizer::Tokenizer;
+use crate::weights::{Format, LoadReport, Weights};
+use crate::{Error, Result};
+
+/// A decoder and its tokenizer, loaded from one checkpoint.
+#[derive(Debug)]
+pub struct Model {
+    decoder: Decoder,
+    tokenizer: Option<Tokenizer>,
+    checkpoint: Checkpoint,
+}
+
+/// What a checkpoint is, and what was made of it.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Checkpoint {
+    /// The folder or file that was asked for.
+    pub path: PathBuf,
+    /// `safetensors` or `GGUF`.
+    pub format: &'static str,
+    /// The files that hold the weights.
+    pub files: Vec<PathBuf>,
+    /// The model that the config describes.
+    pub config: DecoderConfig,
+    /// How many tensors are stored in each type.
+    pub stored: BTreeMap<String, usize>,
+    /// Size of all stored tensors, in bytes.
+    pub bytes: u64,
+    /// Fields of the config that nobody read; none of them is known to change the arithmetic.
+    pub unread_fields: Vec<String>,
+    /// What was applied, missing, unused or of the wrong shape.
+    pub report: LoadReport,
+}
+
+impl Model {
+    /// Loads a Hugging Face folder (`config.json`, `*.safetensors`, `tokenizer.json`), or a `.gguf`.
+    ///
+    /// # Memory
+    /// The weights, decoded to `dtype`, and one tensor in f32 on top.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the files, by file and field; [`Error::Weights`] unless every tensor of
+    /// the model was found in its shape and none was left over.
+    pub fn load(path: &Path, device: &Device, dtype: DType, progress: Progress<'_>) -> Result<Self> {
+        if !device.supports_dtype(dtype) {
+            let what = format!("does not compute in {dtype:?}; choose another dtype");
+            return Err(Error::Device { device: format!("{device:?}"), what });
+        }
+        let opened = Opened::new(path)?;
+        let tokenizer = opened.tokenizer()?;
+        if let Some(tokenizer) = &tokenizer {
+            tokenizer.check_vocab(opened.described.config.vocab_size)?;
+        }
+        let (decoder, report) = build::build(
+            &opened.described.config,
+            opened.described.names(path, opened.weights.format())?,
+            &opened.weights,
+            build::Target { device, dtype },
+            progress,
+        )?;
+        if !report.is_clean() {
+            return Err(Error::Weights { path: path.to_owned(), report: Box::new(report) });
+        }
+        Ok(Self { decoder, tokenizer, checkpoint: opened.checkpoint(report) })
+    }
+
+    /// The decoder.
+    #[must_use]
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// What it was loaded from.
+    #[must_use]
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The tokenizer.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] if the checkpoint came without one.
+    pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        self.tokenizer.as_ref().ok_or_else(|| Error::Tokenizer {
+            path: self.checkpoint.path.clone(),
+            what: "the checkpoint has none; add its tokenizer.json, or give token ids".to_owned(),
+        })
+    }
+
+    /// Whether the checkpoint came with a tokenizer.
+    #[must_use]
+    pub fn has_tokenizer(&self) -> bool {
+        self.tokenizer.is_some()
+    }
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint's headers and says what [`Model::load`] would make of it, without decoding
+    /// a weight. The report may be anything but clean.
+    ///
+    /// # Errors
+    /// As [`Model::load`], except for [`Error::Weights`].
+    pub fn inspect(path: &Path) -> Result<Self> {
+        let opened = Opened::new(path)?;
+        let names = opened.described.names(path, opened.weights.format())?;
+        let report = build::dry_run(&opened.described.config, names, &opened.weights)?;
+        Ok(opened.checkpoint(report))
+    }
+}
+
+/// A checkpoint whose headers and config have been read.
+struct Opened {
+    path: PathBuf,
+    weights: Weights,
+    described: Described,
+}
+
+impl Opened {
+    fn new(path: &Path) -> Result<Self> {
+        let weights = Weights::open(path)?;
+        let described = match weights.gguf() {
+            Some(metadata) => {
+                let tied = weights.info("output.weight").is_none();
+                arch::read_gguf(path, metadata, tied)?
+            }
+            None => {
+                let config = config_path(path);
+                let json = crate::tokenizer::read_text(&config)?;
+                let map = arch::parse(&config, &json)?;
+                arch::read(&config, &map)?
+            }
+        };
+        Ok(Self { path: path.to_owned(), weights, described })
+    }
+
+    fn tokenizer(&self) -> Result<Option<Tokenizer>> {
+        match self.weights.gguf() {
+            Some(metadata) => Tokenizer::from_gguf(&self.path, metadata).map(Some),
+            None => {
+                let folder = config_path(&self.path);
+                let folder = folder.parent().unwrap_or(&self.path);
+                match folder.join("tokenizer.json").exists() {
+                    true => Tokenizer::from_folder(folder).map(Some),
+                    false => Ok(None),
+                }
+            }
+        }
+    }
+
+    fn checkpoint(self, report: LoadReport) -> Checkpoint {
+        let mut stored = BTreeMap::new();
+        for tensor in self.weights.tensors() {
+            *stored.entry(tensor.dtype.to_string()).or_insert(0) += 1;
+        }
+        Checkpoint {
+            path: self.path,
+            format: match self.weights.format() {
+                Format::Gguf => "GGUF",
+                Format::Safetensors => "safetensors",
+            },
+            files: self.weights.files().to_vec(),
+            config: self.described.config,
+            stored,
+            bytes: self.weights.total_bytes(),
+            unread_fields: self.described.unread,
+            report,
+        }
+    }
+}
+
+/// `config.json` of a folder, or beside a single safetensors file.
+fn config_path(path: &Path) -> PathBuf {
+    match path.is_dir() {
+        true => path.join("config.json"),
+        false => path.with_file_name("config.json"),
+    }
+}
