@@ -29,8 +29,11 @@ fn saved(name: &str) -> Option<Vec<f16>> {
         return None;
     };
     let mut archive = zip::ZipArchive::new(file).expect("a zip archive");
-    let entry =
-        archive.file_names().find(|name| name.ends_with("/data/0")).expect("its values").to_owned();
+    let names = archive.file_names().flatten();
+    let entry = names
+        .map(|name| name.into_owned())
+        .find(|name| name.ends_with("/data/0"))
+        .expect("its values");
     let mut bytes = Vec::new();
     std::io::copy(&mut archive.by_name(&entry).expect("its values"), &mut bytes).expect("readable");
     Some(decode(&bytes))

@@ -89,7 +89,7 @@ fn check_million(dtype: Option<DType>, chunk: usize) {
         let mut seen = data;
         if let Some(dtype) = dtype {
             x = x.cast(dtype);
-            seen = x.clone().cast(DType::F32).into_data().to_vec().expect("f32");
+            seen = x.clone().try_into_vec_as::<f32>().expect("numbers");
         }
         for (at, value) in seen.into_iter().enumerate() {
             expected[at % 4] += f64::from(value).powi(2);
