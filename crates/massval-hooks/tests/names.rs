@@ -84,6 +84,52 @@ fn bare_sites_are_every_layer() {
     assert_eq!(chosen("*").len(), 12 * 17 + 3);
 }
 
+/// The table again, written down by hand: what people write, and the site they mean.
+#[test]
+fn names_mean_what_they_mean_elsewhere() {
+    for (site, names) in [
+        ("embed", "embed.hook_out model.embed_tokens transformer.wte gpt_neox.embed_in"),
+        ("resid_pre", "blocks.3.hook_in"),
+        ("q", "blocks.3.attn.q.hook_out model.layers.3.self_attn.q_proj"),
+        ("k", "blocks.3.attn.k.hook_out model.layers.3.self_attn.k_proj"),
+        ("v", "blocks.3.attn.v.hook_out model.layers.3.self_attn.v_proj"),
+        ("q", "blocks.3.attn.qkv.q_hook_out"),
+        ("k", "blocks.3.attn.qkv.k_hook_out"),
+        ("v", "blocks.3.attn.qkv.v_hook_out"),
+        ("q_normed", "blocks.3.attn.q_norm.hook_out model.layers.3.self_attn.q_norm"),
+        ("k_normed", "blocks.3.attn.k_norm.hook_out model.layers.3.self_attn.k_norm"),
+        ("rot_q", "blocks.3.attn.hook_rot_q"),
+        ("rot_k", "blocks.3.attn.hook_rot_k"),
+        ("attn_scores", "blocks.3.attn.hook_attn_scores"),
+        ("pattern", "blocks.3.attn.hook_pattern"),
+        ("z", "blocks.3.attn.hook_z blocks.3.attn.o.hook_in"),
+        ("attn_out", "blocks.3.attn.hook_out blocks.3.attn.o.hook_out"),
+        ("attn_out", "model.layers.3.self_attn model.layers.3.self_attn.o_proj"),
+        ("attn_out", "transformer.h.3.attn transformer.h.3.attn.c_proj"),
+        ("attn_out", "gpt_neox.layers.3.attention gpt_neox.layers.3.attention.dense"),
+        ("resid_mid", "blocks.3.ln2.hook_in"),
+        ("mlp_pre", "blocks.3.mlp.gate.hook_out model.layers.3.mlp.gate_proj"),
+        ("mlp_pre", "transformer.h.3.mlp.c_fc gpt_neox.layers.3.mlp.dense_h_to_4h"),
+        ("mlp_post", "blocks.3.mlp.out.hook_in"),
+        ("mlp_post", "transformer.h.3.mlp.act gpt_neox.layers.3.mlp.act"),
+        ("mlp_out", "blocks.3.mlp.hook_out blocks.3.mlp.out.hook_out"),
+        ("mlp_out", "model.layers.3.mlp model.layers.3.mlp.down_proj"),
+        ("mlp_out", "transformer.h.3.mlp transformer.h.3.mlp.c_proj"),
+        ("mlp_out", "gpt_neox.layers.3.mlp gpt_neox.layers.3.mlp.dense_4h_to_h"),
+        ("resid_post", "blocks.3.hook_out model.layers.3"),
+        ("resid_post", "transformer.h.3 gpt_neox.layers.3"),
+        ("ln_final", "ln_final.hook_out unembed.hook_in"),
+        ("ln_final", "model.norm transformer.ln_f gpt_neox.final_layer_norm"),
+        ("logits", "unembed.hook_out hook_unembed lm_head embed_out"),
+    ] {
+        let site: Site = site.parse().unwrap();
+        let point = HookPoint::new(site.in_layer().then_some(3), site).unwrap();
+        for name in names.split(' ') {
+            assert_eq!(select(&full(), name).unwrap(), [point], "{name}");
+        }
+    }
+}
+
 #[test]
 fn globs_and_alternations() {
     assert_eq!(
@@ -111,7 +157,10 @@ fn the_first_spelling_that_matches_counts() {
     // Sites before names: not also the many `hook_out` of TransformerLens 3.
     assert_eq!(chosen("*_out"), chosen("{attn_out,mlp_out}"));
     // Classic names before those of TransformerLens 3.
+    assert_eq!(chosen("*attn*"), chosen("{attn_scores,attn_out}"));
     assert_eq!(chosen("blocks.0.hook_*").len(), 5);
+    // Names of TransformerLens 3 before module paths: not also `gpt_neox.embed_in`.
+    assert_eq!(chosen("*_in"), chosen("{resid_pre,z,resid_mid,mlp_post,ln_final}"));
     assert_eq!(chosen("model.layers.0.self_attn.?_proj").len(), 4);
 }
 
