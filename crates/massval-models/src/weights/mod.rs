@@ -235,3 +235,6 @@ fn is_gguf(path: &Path, bytes: &[u8]) -> bool {
     bytes.starts_with(b"GGUF")
         || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
 }
+
+#[cfg(test)]
+mod tests;
