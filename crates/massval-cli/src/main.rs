@@ -1,2 +1,31 @@
-//! placeholder
-fn main() {}
+//! The command `massval`: arguments, progress bars and exit codes; the work is in the libraries.
+
+mod args;
+mod commands;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use output::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Scan(args) => commands::scan::run(args),
+        Command::Capture(args) => commands::capture::run(args),
+        Command::Detect(args) => commands::detect::run(args),
+        Command::Logits(args) => commands::logits::run(args),
+        Command::Generate(args) => commands::generate::run(args),
+        Command::Hooks(args) => commands::hooks::run(args),
+        Command::Inspect(args) => commands::inspect::run(args),
+        Command::Completions(args) => commands::completions::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

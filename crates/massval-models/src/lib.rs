@@ -30,7 +30,7 @@ mod score;
 
 pub mod arch;
 pub mod decoder;
-// pub mod tensorfile;
+pub mod tensorfile;
 pub mod tokenizer;
 pub mod weights;
 

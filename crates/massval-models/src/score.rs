@@ -41,5 +41,5 @@ pub(crate) fn read<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>> {
     let device = format!("{:?}", x.device());
     let fail = |what: String| Error::Device { device: device.clone(), what };
     let data = x.try_into_data().map_err(|error| fail(error.to_string()))?;
-    data.convert::<f32>().into_vec::<f32>().map_err(|error| fail(format!("{error:?}")))
+    data.convert::<f32>().try_into_vec::<f32>().map_err(|error| fail(format!("{error:?}")))
 }

@@ -1,1 +1,58 @@
-//! placeholder
+//! Massive values in attention: find them, measure what they are for, protect them.
+//!
+//! The few channels of Q and K whose norm dwarfs the rest of their head are *massive values*
+//! ([2502.01563](https://arxiv.org/abs/2502.01563)). This crate is the front door: it re-exports
+//! the libraries, and holds the analyses that need several of them together.
+//!
+//! ```no_run
+//! use massval::{DeviceName, Prompt, PromptOptions, Run, ScanOptions, models::Model};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let device = DeviceName::Cpu.open()?;
+//! let path = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
+//! let model = Model::load(path.as_ref(), &device, massval::dtype("f32")?, &mut |_, _| {})?;
+//!
+//! let text = Prompt::File("fixtures/text/natural.txt".into());
+//! let input = massval::tokenize(&model, &text, &PromptOptions::default())?;
+//! let run = Run { dtype: "f32".into(), threads: 2, ..Run::default() };
+//! let provenance = massval::provenance(&run, model.checkpoint(), input)?;
+//!
+//! let result = massval::scan(&model, provenance, &ScanOptions::default(), &mut |_, _| {})?;
+//! for finding in &result.findings {
+//!     println!("{} {} {}", finding.layer, finding.site, finding.channel);
+//! }
+//! result.write("scan.json")?;
+//! # Ok(()) }
+//! ```
+//!
+//! | crate | holds |
+//! |---|---|
+//! | [`detect`] | channel norms, criteria, RoPE bands, massive activations; needs no model |
+//! | [`hooks`] | the names of the places in a model, and what may watch or change them |
+//! | [`models`] | weights, tokenizer, one hooked decoder, generation |
+//! | [`report`] | result files, tables, figures, the HTML page |
+//!
+//! # Features
+//! `flex` (on by default), `wgpu`, `vulkan` and `cuda` compile burn's backends in; `figures` adds
+//! SVG and PNG figures.
+
+mod capture;
+mod device;
+mod dumped;
+mod error;
+mod input;
+mod provenance;
+mod scan;
+
+pub use massval_detect as detect;
+pub use massval_hooks as hooks;
+pub use massval_models as models;
+pub use massval_report as report;
+
+pub use capture::{CapturePlan, capture, logits};
+pub use device::{DeviceName, dtype};
+pub use dumped::{DetectOptions, detect as detect_files};
+pub use error::{Error, Result};
+pub use input::{Prompt, PromptOptions, tokenize};
+pub use provenance::{Run, provenance};
+pub use scan::{NormCollector, ScanOptions, scan};

@@ -126,14 +126,37 @@ impl Hook for ActivationCollector {
     }
 }
 
+/// Tells how far the pass has come.
+struct Watch<'a> {
+    layers: usize,
+    progress: &'a mut dyn FnMut(usize, usize),
+}
+
+impl Hook for Watch<'_> {
+    fn name(&self) -> &str {
+        "progress"
+    }
+
+    fn apply(&mut self, at: &At<'_>, x: Activation) -> Result<Activation, HookFailure> {
+        (self.progress)(at.point.layer.unwrap_or_default(), self.layers);
+        Ok(x)
+    }
+}
+
 /// Runs `model` over the input of `provenance` and reports its massive values: Q and K before and
 /// after RoPE (where it has RoPE), V, and the residual stream's massive activations.
 ///
-/// One pass; no activation is kept, no logit computed.
+/// One pass; no activation is kept, no logit computed. `progress` is told before each layer: how
+/// many are done, of how many.
 ///
 /// # Errors
 /// If the input does not fit the model, the options leave no token, or a norm is not finite.
-pub fn scan(model: &Model, provenance: Provenance, options: &ScanOptions) -> Result<ScanResult> {
+pub fn scan(
+    model: &Model,
+    provenance: Provenance,
+    options: &ScanOptions,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<ScanResult> {
     let criterion = options.criterion.clone().validate()?;
     let decoder = model.decoder();
     let tokens = &provenance.input.tokens;
@@ -149,7 +172,9 @@ pub fn scan(model: &Model, provenance: Provenance, options: &ScanOptions) -> Res
     let mut activations = options
         .activations
         .map(|rule| ActivationCollector { rule, layers: BTreeMap::new() });
+    let mut watch = Watch { layers: decoder.config().layers, progress };
     let mut hooks = HookSet::new(decoder.hook_points());
+    hooks.add(&["resid_pre"], &mut watch)?;
     hooks.add(sites, &mut norms)?;
     if let Some(activations) = &mut activations {
         hooks.add(&["resid_post"], activations)?;

@@ -62,10 +62,6 @@ impl<'a> Fields<'a> {
         Self { path, map, read: RefCell::default() }
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        self.path
-    }
-
     pub(crate) fn error(&self, field: &str, what: impl Into<String>) -> Error {
         Error::config(self.path, field, what)
     }

@@ -1,0 +1,235 @@
+//! The command line's arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use massval::detect::{Criterion, Layout};
+use massval::DeviceName;
+
+/// Find the massive values in a language model's attention.
+#[derive(Debug, Parser)]
+#[command(name = "massval", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Channel norms, massive values and massive activations of a model reading a text
+    Scan(Scan),
+    /// Write activations at hook points to a safetensors file
+    Capture(Capture),
+    /// Run the detector on dumped tensors (.safetensors, .npy, .npz, .pt)
+    Detect(Detect),
+    /// Write a model's logits to a safetensors file
+    Logits(Logits),
+    /// Continue a text, greedily or sampled
+    Generate(Generate),
+    /// List a model's hook points, or explain one
+    Hooks(Hooks),
+    /// Say what a checkpoint is, and what massval makes of it
+    Inspect(Inspect),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+/// The model, and where it runs.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// A Hugging Face folder (config.json, *.safetensors, tokenizer.json) or a .gguf file
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Where to compute: cpu, wgpu, vulkan, cuda, cuda:N
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub device: DeviceName,
+    /// Number type of weights and activations: f32, f16, bf16
+    #[arg(long, default_value = "f32", value_name = "TYPE", value_parser = ["f32", "f16", "bf16"])]
+    pub dtype: String,
+    /// Threads to compute with [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Print the seconds spent on loading and on the pass to standard error
+    #[arg(long)]
+    pub timings: bool,
+}
+
+/// What the model reads.
+#[derive(Debug, Args)]
+pub struct InputArgs {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Read no more than the first N tokens
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_tokens: Option<u32>,
+    /// Wrap the text as a user's message in the model's chat template
+    #[arg(long, conflicts_with = "tokens")]
+    pub chat: bool,
+    /// Do not add the tokenizer's special tokens (BOS, EOS)
+    #[arg(long, conflicts_with_all = ["tokens", "chat"])]
+    pub no_special_tokens: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct SourceArgs {
+    /// A text file, UTF-8
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+    /// A text
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Token ids, separated by commas
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    pub tokens: Option<Vec<u32>>,
+}
+
+#[derive(Debug, Args)]
+pub struct Scan {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// When a channel is massive: head-mean:LAMBDA, layer-mean:LAMBDA, top-k:K, mad:K
+    #[arg(long, default_value = "head-mean:5", value_name = "RULE")]
+    pub criterion: Criterion,
+    /// Leave the first N tokens (BOS, attention sinks) out of the norms
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub skip_first: usize,
+    /// Do not look for massive activations in the residual stream
+    #[arg(long)]
+    pub no_activations: bool,
+    /// Folder for scan.json and scan.html; made if it is not there
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Print the result as JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Capture {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Hook points: names, globs, layer ranges (see `massval hooks MODEL`)
+    #[arg(long, required = true, num_args = 1.., value_name = "GLOB")]
+    pub hooks: Vec<String>,
+    /// The safetensors file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Print what would be written, and its size, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print what was written as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Detect {
+    /// The files: .safetensors, .npy, .npz, .pt, .pth, .bin
+    #[arg(required = true, value_name = "TENSOR")]
+    pub tensors: Vec<PathBuf>,
+    /// The meaning of the axes: bhsd, bshd, hsd, shd (batch, heads, sequence, head_dim)
+    #[arg(long, default_value = "bhsd")]
+    pub layout: Layout,
+    /// When a channel is massive: head-mean:LAMBDA, layer-mean:LAMBDA, top-k:K, mad:K
+    #[arg(long, default_value = "head-mean:5", value_name = "RULE")]
+    pub criterion: Criterion,
+    /// Leave the first N tokens of each sequence out
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub skip_first: usize,
+    /// Only the tensors of these names
+    #[arg(long, value_name = "NAME")]
+    pub name: Vec<String>,
+    /// RoPE's base, to report rotary pairs and periods
+    #[arg(long, value_name = "THETA")]
+    pub rope_theta: Option<f64>,
+    /// How many leading channels of a head RoPE turns [default: all]
+    #[arg(long, value_name = "N", requires = "rope_theta")]
+    pub rotary_dim: Option<usize>,
+    /// Write the result as JSON to this file, too
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the result as JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Logits {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// The safetensors file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Write logits [seq, vocab] of every position, not only [vocab] of the last
+    #[arg(long)]
+    pub all_positions: bool,
+    /// Print what was written, with the most likely tokens, as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Generate {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// The most tokens to add
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_new_tokens: u32,
+    /// Sample at this temperature instead of taking the most likely token
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f64>,
+    /// Sample from the K most likely tokens only
+    #[arg(long, value_name = "K", requires = "temperature")]
+    pub top_k: Option<usize>,
+    /// Sample from the most likely tokens that together reach P only
+    #[arg(long, value_name = "P", requires = "temperature")]
+    pub top_p: Option<f64>,
+    /// Seed of the sampling
+    #[arg(long, default_value_t = 0, value_name = "N", requires = "temperature")]
+    pub seed: u64,
+    /// Go on after the model's end-of-text tokens
+    #[arg(long)]
+    pub ignore_eos: bool,
+    /// Print text, token ids and how to repeat it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Hooks {
+    /// A Hugging Face folder or a .gguf file
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Only the points that these names, globs and layer ranges select, each explained
+    #[arg(value_name = "GLOB")]
+    pub patterns: Vec<String>,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A Hugging Face folder or a .gguf file
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}

@@ -1,0 +1,46 @@
+//! `massval capture`.
+
+use massval::CapturePlan;
+use serde_json::json;
+
+use super::model::Loaded;
+use crate::args::Capture;
+use crate::output::{Done, print, print_json, tell};
+
+pub fn run(args: Capture) -> Done {
+    let loaded = Loaded::new(&args.model)?;
+    let input = loaded.input(&args.input)?;
+    let decoder = loaded.model.decoder();
+    let patterns: Vec<&str> = args.hooks.iter().map(String::as_str).collect();
+    let plan = CapturePlan::new(decoder, &patterns, input.tokens.len())?;
+    let size = format!(
+        "{} tensors, {:.1} MB, {} tokens",
+        plan.points().len(),
+        plan.bytes() as f64 / 1e6,
+        input.tokens.len(),
+    );
+    if args.dry_run && !args.json {
+        for (point, shape) in plan.points() {
+            print(&format_args!("{point} {shape:?}"))?;
+        }
+        return print(&size);
+    }
+    if !args.dry_run {
+        if !args.json {
+            tell(&format_args!("capturing {size}"));
+        }
+        let provenance = massval::provenance(&loaded.run, loaded.model.checkpoint(), input)?;
+        massval::capture(decoder, &plan, &provenance, &args.out)?;
+    }
+    match args.json {
+        false => print(&format_args!("wrote {}", args.out.display())),
+        true => {
+            let points: Vec<_> = plan
+                .points()
+                .map(|(point, shape)| json!({"name": point.to_string(), "shape": shape}))
+                .collect();
+            let written = (!args.dry_run).then(|| args.out.display().to_string());
+            print_json(&json!({"out": written, "bytes": plan.bytes(), "tensors": points}))
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `massval inspect`.
+
+use massval::models::{Checkpoint, PositionEncoding};
+
+use crate::args::Inspect;
+use crate::output::{Done, Failure, print, print_json};
+
+pub fn run(args: Inspect) -> Done {
+    let checkpoint = Checkpoint::inspect(&args.model)?;
+    match args.json {
+        true => print_json(&checkpoint)?,
+        false => print(&text(&checkpoint))?,
+    }
+    match checkpoint.report.is_clean() {
+        true => Ok(()),
+        false => Err(Failure::Work(format!("{}: {}", args.model.display(), checkpoint.report))),
+    }
+}
+
+fn text(checkpoint: &Checkpoint) -> String {
+    let config = &checkpoint.config;
+    let position = match &config.position {
+        PositionEncoding::Rope(rope) => {
+            let scaling = rope.scaling.as_deref().map(|s| format!(", {s} scaling"));
+            format!(
+                "RoPE, half-split, theta {}, {} of {} channels{}",
+                rope.theta,
+                rope.rotary_dim,
+                config.head_dim,
+                scaling.unwrap_or_default()
+            )
+        }
+        PositionEncoding::Learned { positions } => format!("learned, {positions}"),
+        _ => "none".to_owned(),
+    };
+    let stored: Vec<String> =
+        checkpoint.stored.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let parameters = config.parameters();
+    let mut lines = vec![
+        ("architecture", config.architecture.clone()),
+        ("parameters", format!("{:.1} M", parameters as f64 / 1e6)),
+        ("layers", config.layers.to_string()),
+        ("width", format!("{} (MLP {})", config.d_model, config.d_mlp)),
+        (
+            "heads",
+            format!("{} queries, {} keys and values, {} channels", config.heads, config.kv_heads, config.head_dim),
+        ),
+        ("positions", position),
+        ("longest", config.max_positions.map_or("unknown".to_owned(), |n| format!("{n} tokens"))),
+        ("vocabulary", format!("{}{}", config.vocab_size, if config.tied_head { ", head tied" } else { "" })),
+        ("stored as", format!("{}, {:.1} MB in {} file(s)", checkpoint.format, checkpoint.bytes as f64 / 1e6, checkpoint.files.len())),
+        ("tensors", stored.join(", ")),
+        ("in f32", format!("{:.1} MB", parameters as f64 * 4.0 / 1e6)),
+        ("report", checkpoint.report.to_string()),
+    ];
+    if !checkpoint.unread_fields.is_empty() {
+        lines.push(("not read", format!("config fields {}", checkpoint.unread_fields.join(", "))));
+    }
+    let line = |(name, value): (&str, String)| format!("{name:<13} {value}");
+    lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
+}

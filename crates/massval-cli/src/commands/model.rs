@@ -1,0 +1,75 @@
+//! What the commands that run a model have in common.
+
+use std::time::SystemTime;
+
+use massval::models::Model;
+use massval::report::schema::InputIdentity;
+use massval::{Prompt, PromptOptions, Run};
+
+use crate::args::{InputArgs, ModelArgs};
+use crate::output::{Failure, tell};
+use crate::progress::Progress;
+
+/// A loaded model, and the record of the run so far.
+pub struct Loaded {
+    pub model: Model,
+    pub run: Run,
+    timings: bool,
+}
+
+impl Loaded {
+    /// Loads the model.
+    pub fn new(args: &ModelArgs) -> Result<Self, Failure> {
+        if let Some(threads) = args.threads {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads));
+            pool.build_global()?;
+        }
+        let device = args.device.open()?;
+        let dtype = massval::dtype(&args.dtype)?;
+        let mut progress = Progress::new("loading");
+        let model = Model::load(&args.model, &device, dtype, &mut |done, all| progress.at(done, all))?;
+        let run = Run {
+            command: command(),
+            created: Some(now()),
+            threads: rayon::current_num_threads(),
+            seed: None,
+            device: args.device,
+            dtype: args.dtype.clone(),
+        };
+        let loaded = Self { model, run, timings: args.timings };
+        loaded.timing("load", progress.finish());
+        Ok(loaded)
+    }
+
+    /// The tokens that the arguments ask for.
+    pub fn input(&self, args: &InputArgs) -> Result<InputIdentity, Failure> {
+        let prompt = match (&args.source.text, &args.source.prompt, &args.source.tokens) {
+            (Some(file), ..) => Prompt::File(file.clone()),
+            (_, Some(text), _) => Prompt::Text(text.clone()),
+            (.., tokens) => Prompt::Tokens(tokens.clone().unwrap_or_default()),
+        };
+        let options = PromptOptions {
+            chat: args.chat,
+            special_tokens: !args.no_special_tokens,
+            max_tokens: args.max_tokens.map(|n| n as usize),
+        };
+        Ok(massval::tokenize(&self.model, &prompt, &options)?)
+    }
+
+    /// Tells the seconds of a step, if asked for.
+    pub fn timing(&self, step: &str, seconds: f64) {
+        if self.timings {
+            tell(&format_args!("massval: {step} {seconds:.3} s"));
+        }
+    }
+}
+
+/// The command line as typed.
+pub fn command() -> Vec<String> {
+    std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect()
+}
+
+/// The time, RFC 3339.
+pub fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}

@@ -1,0 +1,85 @@
+//! What goes to standard output, and how a failure ends the program.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use massval::report::table::TableStyle;
+
+/// The result of a command.
+pub type Done = Result<(), Failure>;
+
+/// Why a command failed, and with which exit code.
+#[derive(Debug)]
+pub enum Failure {
+    /// The work failed: exit code 1.
+    Work(String),
+    /// The arguments make no sense together: exit code 2.
+    Usage(String),
+    /// Whoever read our output has seen enough: exit code 0, as `head` expects.
+    Closed,
+}
+
+impl Failure {
+    /// One line on standard error, and the exit code.
+    pub fn report(self) -> ExitCode {
+        let (line, code) = match self {
+            Self::Closed => return ExitCode::SUCCESS,
+            Self::Work(line) => (line, 1),
+            Self::Usage(line) => (line, 2),
+        };
+        // Standard error may be closed, too: then there is nobody to tell.
+        let _ = writeln!(io::stderr(), "massval: {}", one_line(&line));
+        ExitCode::from(code)
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Work(error.to_string())
+    }
+}
+
+/// Control characters of a file's name or a tensor's must not reach a terminal.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(plain).collect()
+}
+
+/// Prints to standard output.
+pub fn print(text: &dyn fmt::Display) -> Done {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Closed),
+        Err(error) => Err(Failure::Work(format!("standard output: {error}"))),
+    }
+}
+
+/// Prints a value as JSON.
+pub fn print_json(value: &impl serde::Serialize) -> Done {
+    let text = serde_json::to_string_pretty(value)?;
+    print(&text)
+}
+
+/// Tells a person something on standard error.
+pub fn tell(text: &dyn fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Columns of the terminal; 80 where there is none.
+pub fn width() -> usize {
+    match terminal_size::terminal_size() {
+        Some((terminal_size::Width(columns), _)) => usize::from(columns).clamp(40, 200),
+        None => 80,
+    }
+}
+
+/// Box-drawing lines on a terminal that can be expected to know them.
+pub fn style() -> TableStyle {
+    let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .is_some_and(|value| value.to_lowercase().replace('-', "").contains("utf8"));
+    if utf8 || !io::stdout().is_terminal() { TableStyle::Unicode } else { TableStyle::Ascii }
+}
