@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use massval::detect::{Criterion, Layout};
 use massval::DeviceName;
+use massval::detect::{Criterion, Layout};
 
 /// Find the massive values in a language model's attention.
 #[derive(Debug, Parser)]

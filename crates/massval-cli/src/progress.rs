@@ -19,7 +19,9 @@ impl Progress {
     /// `what` is being done, in the words of a person: `loading`.
     pub fn new(what: &'static str) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        if let Ok(style) = ProgressStyle::with_template("{msg:>10} [{bar:30}] {pos}/{len}  {elapsed}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{msg:>10} [{bar:30}] {pos}/{len}  {elapsed}")
+        {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_message(what);

@@ -60,7 +60,12 @@ impl KvCache {
     }
 
     /// Appends a layer's keys and values and returns all of that layer.
-    pub(crate) fn append(&mut self, layer: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+    pub(crate) fn append(
+        &mut self,
+        layer: usize,
+        k: Tensor<4>,
+        v: Tensor<4>,
+    ) -> (Tensor<4>, Tensor<4>) {
         if self.layers.len() <= layer {
             self.layers.resize_with(layer + 1, || None);
         }

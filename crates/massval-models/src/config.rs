@@ -181,10 +181,8 @@ impl DecoderConfig {
         let kv = (self.kv_heads * self.head_dim) as u64;
         let on = |flag: bool, n: u64| if flag { n } else { 0 };
         let norm = d + on(self.bias.norm, d);
-        let attention = d * (q + 2 * kv)
-            + on(self.bias.qkv, q + 2 * kv)
-            + q * d
-            + on(self.bias.attn_out, d);
+        let attention =
+            d * (q + 2 * kv) + on(self.bias.qkv, q + 2 * kv) + q * d + on(self.bias.attn_out, d);
         let inner = if self.mlp == MlpKind::Gated { 2 } else { 1 };
         let mlp = (inner + 1) * d * m + on(self.bias.mlp, inner * m + d);
         let positions = match self.position {
@@ -192,7 +190,10 @@ impl DecoderConfig {
             _ => 0,
         };
         let embed = self.vocab_size as u64 * d;
-        embed + positions + norm + on(!self.tied_head, embed)
+        embed
+            + positions
+            + norm
+            + on(!self.tied_head, embed)
             + self.layers as u64 * (2 * norm + attention + mlp)
     }
 }

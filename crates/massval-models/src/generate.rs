@@ -5,8 +5,8 @@ mod sampling;
 use massval_hooks::HookSet;
 use serde::{Deserialize, Serialize};
 
-pub use sampling::Sampling;
 use sampling::Sampler;
+pub use sampling::Sampling;
 
 use crate::cache::KvCache;
 use crate::decoder::{Batch, Decoder, LogitsAt};

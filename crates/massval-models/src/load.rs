@@ -52,7 +52,12 @@ impl Model {
     /// # Errors
     /// Whatever is wrong with the files, by file and field; [`Error::Weights`] unless every tensor of
     /// the model was found in its shape and none was left over.
-    pub fn load(path: &Path, device: &Device, dtype: DType, progress: Progress<'_>) -> Result<Self> {
+    pub fn load(
+        path: &Path,
+        device: &Device,
+        dtype: DType,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
         if !device.supports_dtype(dtype) {
             let what = format!("does not compute in {dtype:?}; choose another dtype");
             return Err(Error::Device { device: format!("{device:?}"), what });

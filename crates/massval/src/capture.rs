@@ -149,8 +149,7 @@ pub fn logits(
     let last = values[values.len() - vocab..].to_vec();
     let shape = if all_positions { vec![positions, vocab] } else { vec![vocab] };
     let name = "logits".to_owned();
-    let tensors =
-        [NamedTensor { name, shape, data: TensorData::F32(values) }, token_ids(tokens)];
+    let tensors = [NamedTensor { name, shape, data: TensorData::F32(values) }, token_ids(tokens)];
     write(out, &tensors, provenance, if all_positions { "[seq, vocab]" } else { "[vocab]" })?;
     Ok(last)
 }

@@ -63,7 +63,11 @@ pub fn detect(paths: &[PathBuf], run: &Run, options: &DetectOptions) -> Result<D
         }
         if tensors.len() == before && options.names.is_empty() {
             let rank = options.layout.rank();
-            let what = format!("{}: no tensor of {rank} axes, as layout {} has", path.display(), options.layout);
+            let what = format!(
+                "{}: no tensor of {rank} axes, as layout {} has",
+                path.display(),
+                options.layout
+            );
             return Err(Error::Input(what));
         }
     }
@@ -101,7 +105,8 @@ fn verdict(
         TensorData::F16(data) => norms(data, tensor, options),
         TensorData::BF16(data) => norms(data, tensor, options),
         _ => {
-            let what = format!("{}: {}: holds integers, not activations", path.display(), tensor.name);
+            let what =
+                format!("{}: {}: holds integers, not activations", path.display(), tensor.name);
             return Err(Error::Input(what));
         }
     };

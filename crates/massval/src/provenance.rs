@@ -60,8 +60,8 @@ fn model_identity(checkpoint: &Checkpoint) -> Result<ModelIdentity> {
 /// # Errors
 /// If it cannot be read.
 pub(crate) fn file_hash(path: &std::path::Path) -> Result<FileHash> {
-    let meta = std::fs::metadata(path)
-        .map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let meta =
+        std::fs::metadata(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     Ok(FileHash { name, bytes: meta.len(), sha256: weights::sha256_file(path)? })
 }

@@ -161,7 +161,8 @@ pub fn scan(
     let decoder = model.decoder();
     let tokens = &provenance.input.tokens;
     if options.skip_first >= tokens.len() {
-        let what = format!("{} tokens, and the first {} left out", tokens.len(), options.skip_first);
+        let what =
+            format!("{} tokens, and the first {} left out", tokens.len(), options.skip_first);
         return Err(Error::Input(format!("{what}: none is left to scan")));
     }
     let batch = Batch::single(tokens)?;
@@ -169,9 +170,8 @@ pub fn scan(
     let sites: &[&str] = if rotary { &["q", "k", "v", "rot_q", "rot_k"] } else { &["q", "k", "v"] };
 
     let mut norms = NormCollector::new(options.skip_first);
-    let mut activations = options
-        .activations
-        .map(|rule| ActivationCollector { rule, layers: BTreeMap::new() });
+    let mut activations =
+        options.activations.map(|rule| ActivationCollector { rule, layers: BTreeMap::new() });
     let mut watch = Watch { layers: decoder.config().layers, progress };
     let mut hooks = HookSet::new(decoder.hook_points());
     hooks.add(&["resid_pre"], &mut watch)?;

@@ -43,12 +43,26 @@ fn text(checkpoint: &Checkpoint) -> String {
         ("width", format!("{} (MLP {})", config.d_model, config.d_mlp)),
         (
             "heads",
-            format!("{} queries, {} keys and values, {} channels", config.heads, config.kv_heads, config.head_dim),
+            format!(
+                "{} queries, {} keys and values, {} channels",
+                config.heads, config.kv_heads, config.head_dim
+            ),
         ),
         ("positions", position),
         ("longest", config.max_positions.map_or("unknown".to_owned(), |n| format!("{n} tokens"))),
-        ("vocabulary", format!("{}{}", config.vocab_size, if config.tied_head { ", head tied" } else { "" })),
-        ("stored as", format!("{}, {:.1} MB in {} file(s)", checkpoint.format, checkpoint.bytes as f64 / 1e6, checkpoint.files.len())),
+        (
+            "vocabulary",
+            format!("{}{}", config.vocab_size, if config.tied_head { ", head tied" } else { "" }),
+        ),
+        (
+            "stored as",
+            format!(
+                "{}, {:.1} MB in {} file(s)",
+                checkpoint.format,
+                checkpoint.bytes as f64 / 1e6,
+                checkpoint.files.len()
+            ),
+        ),
         ("tensors", stored.join(", ")),
         ("in f32", format!("{:.1} MB", parameters as f64 * 4.0 / 1e6)),
         ("report", checkpoint.report.to_string()),

@@ -13,8 +13,7 @@ pub fn run(args: Logits) -> Done {
     let loaded = Loaded::new(&args.model)?;
     let input = loaded.input(&args.input)?;
     let provenance = massval::provenance(&loaded.run, loaded.model.checkpoint(), input)?;
-    let last =
-        massval::logits(loaded.model.decoder(), &provenance, args.all_positions, &args.out)?;
+    let last = massval::logits(loaded.model.decoder(), &provenance, args.all_positions, &args.out)?;
     let mut order: Vec<usize> = (0..last.len()).collect();
     order.sort_by(|&a, &b| last[b].total_cmp(&last[a]));
     let top: Vec<_> = order

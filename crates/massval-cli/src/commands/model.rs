@@ -27,7 +27,8 @@ impl Loaded {
         let device = args.device.open()?;
         let dtype = massval::dtype(&args.dtype)?;
         let mut progress = Progress::new("loading");
-        let model = Model::load(&args.model, &device, dtype, &mut |done, all| progress.at(done, all))?;
+        let model =
+            Model::load(&args.model, &device, dtype, &mut |done, all| progress.at(done, all))?;
         let run = Run {
             command: command(),
             created: Some(now()),

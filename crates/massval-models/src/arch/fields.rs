@@ -17,16 +17,51 @@ pub(crate) struct Fields<'a> {
 
 /// Fields that say how a model was made, stored or sampled from, not what it computes.
 const INERT: &[&str] = &[
-    "_attn_implementation_autoset", "_name_or_path", "architectures", "attention_dropout",
-    "attn_pdrop", "auto_map", "bos_token_id", "chunk_size_feed_forward", "dtype", "embd_pdrop",
-    "eos_token_id", "id2label", "initializer_range", "is_llama_config", "label2id", "mlp_dropout",
-    "n_ctx", "pad_token_id", "pretraining_tp", "problem_type", "resid_pdrop", "return_dict",
-    "sep_token_id", "summary_activation", "summary_first_dropout", "summary_proj_to_labels",
-    "summary_type", "summary_use_proj", "task_specific_params", "tokenizer_class", "torch_dtype",
-    "transformers_version", "unk_token_id", "use_cache", "decoder_start_token_id",
-    "output_attentions", "output_hidden_states", "torchscript", "use_bfloat16",
-    "is_encoder_decoder", "gradient_checkpointing", "transformers.js_config", "unsloth_version",
-    "unsloth_fixed", "rope_interleaved",
+    "_attn_implementation_autoset",
+    "_name_or_path",
+    "architectures",
+    "attention_dropout",
+    "attn_pdrop",
+    "auto_map",
+    "bos_token_id",
+    "chunk_size_feed_forward",
+    "dtype",
+    "embd_pdrop",
+    "eos_token_id",
+    "id2label",
+    "initializer_range",
+    "is_llama_config",
+    "label2id",
+    "mlp_dropout",
+    "n_ctx",
+    "pad_token_id",
+    "pretraining_tp",
+    "problem_type",
+    "resid_pdrop",
+    "return_dict",
+    "sep_token_id",
+    "summary_activation",
+    "summary_first_dropout",
+    "summary_proj_to_labels",
+    "summary_type",
+    "summary_use_proj",
+    "task_specific_params",
+    "tokenizer_class",
+    "torch_dtype",
+    "transformers_version",
+    "unk_token_id",
+    "use_cache",
+    "decoder_start_token_id",
+    "output_attentions",
+    "output_hidden_states",
+    "torchscript",
+    "use_bfloat16",
+    "is_encoder_decoder",
+    "gradient_checkpointing",
+    "transformers.js_config",
+    "unsloth_version",
+    "unsloth_fixed",
+    "rope_interleaved",
 ];
 
 /// Fields that change the arithmetic of some family, with the value that leaves it alone. A model
@@ -127,7 +162,10 @@ impl<'a> Fields<'a> {
                 other => other.as_f64() == Some(*neutral),
             };
             if !read.contains(*name) && !off {
-                let what = format!("{} is set, which this architecture's reader does not know", short(value));
+                let what = format!(
+                    "{} is set, which this architecture's reader does not know",
+                    short(value)
+                );
                 return Err(self.error(name, what));
             }
         }

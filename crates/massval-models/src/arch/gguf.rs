@@ -56,14 +56,22 @@ pub(super) fn fields(
 }
 
 /// Partial and scaled rotary positions.
-fn rope(path: &Path, metadata: &GgufMetadata, arch: &str, map: &mut Map<String, Value>) -> Result<()> {
+fn rope(
+    path: &Path,
+    metadata: &GgufMetadata,
+    arch: &str,
+    map: &mut Map<String, Value>,
+) -> Result<()> {
     let dims = format!("{arch}.rope.dimension_count");
     if let Some(rotary) = metadata.u64(&dims)? {
-        let head_dim = match (map.get("head_dim"), map.get("hidden_size"), map.get("num_attention_heads")) {
-            (Some(dim), ..) => dim.as_u64(),
-            (None, Some(d), Some(h)) => d.as_u64().zip(h.as_u64()).and_then(|(d, h)| d.checked_div(h)),
-            _ => None,
-        };
+        let head_dim =
+            match (map.get("head_dim"), map.get("hidden_size"), map.get("num_attention_heads")) {
+                (Some(dim), ..) => dim.as_u64(),
+                (None, Some(d), Some(h)) => {
+                    d.as_u64().zip(h.as_u64()).and_then(|(d, h)| d.checked_div(h))
+                }
+                _ => None,
+            };
         if head_dim.is_some_and(|dim| dim != rotary) {
             let head_dim = head_dim.unwrap_or_default().max(1);
             map.insert("partial_rotary_factor".into(), json!(rotary as f64 / head_dim as f64));

@@ -3,7 +3,9 @@
 use super::names::{Qkv, Stored, WeightNames};
 use super::{fields::Fields, rope};
 use crate::Result;
-use crate::config::{ActivationKind, BiasConfig, DecoderConfig, MlpKind, NormKind, PositionEncoding};
+use crate::config::{
+    ActivationKind, BiasConfig, DecoderConfig, MlpKind, NormKind, PositionEncoding,
+};
 
 pub(super) fn config(fields: &Fields<'_>) -> Result<DecoderConfig> {
     let positions = fields.opt_size("n_positions")?.unwrap_or(1024);
@@ -26,7 +28,9 @@ fn read(
     let d_model = fields.size("n_embd")?;
     let heads = fields.size("n_head")?;
     if !d_model.is_multiple_of(heads) {
-        return Err(fields.error("n_embd", format!("{d_model} is not a multiple of n_head {heads}")));
+        return Err(
+            fields.error("n_embd", format!("{d_model} is not a multiple of n_head {heads}"))
+        );
     }
     let head_dim = d_model / heads;
     let act = fields.opt_str("activation_function")?.unwrap_or("gelu_new");

@@ -3,7 +3,9 @@
 use super::names::{Qkv, Stored, WeightNames};
 use super::{fields::Fields, rope};
 use crate::Result;
-use crate::config::{ActivationKind, BiasConfig, DecoderConfig, MlpKind, NormKind, PositionEncoding};
+use crate::config::{
+    ActivationKind, BiasConfig, DecoderConfig, MlpKind, NormKind, PositionEncoding,
+};
 
 pub(super) fn config(fields: &Fields<'_>) -> Result<DecoderConfig> {
     let d_model = fields.size("hidden_size")?;

@@ -102,8 +102,8 @@ pub(crate) fn read(path: &Path, map: &Map<String, Value>) -> Result<Described> {
     let model_type = fields.opt_str("model_type")?;
     let model_type =
         model_type.ok_or_else(|| fields.error("model_type", "missing: not a model's config?"))?;
-    let architecture = find(model_type, |a| Some(a.name))
-        .map_err(|what| fields.error("model_type", what))?;
+    let architecture =
+        find(model_type, |a| Some(a.name)).map_err(|what| fields.error("model_type", what))?;
     describe(&fields, architecture)
 }
 
@@ -111,8 +111,7 @@ pub(crate) fn read(path: &Path, map: &Map<String, Value>) -> Result<Described> {
 pub(crate) fn read_gguf(path: &Path, metadata: &GgufMetadata, tied: bool) -> Result<Described> {
     let key = "general.architecture";
     let kind = metadata.str(key)?.ok_or_else(|| metadata.missing(key))?;
-    let architecture = find(kind, |a| a.gguf)
-        .map_err(|what| Error::config(path, key, what))?;
+    let architecture = find(kind, |a| a.gguf).map_err(|what| Error::config(path, key, what))?;
     let map = gguf::fields(path, metadata, kind, tied)?;
     describe(&Fields::new(path, &map), architecture)
 }
@@ -151,7 +150,9 @@ fn check(fields: &Fields<'_>, config: &DecoderConfig) -> Result<()> {
         ("vocab_size", config.vocab_size, 1 << 24),
     ] {
         if size > limit {
-            return Err(fields.error(field, format!("{size} is beyond {limit}, the largest allowed")));
+            return Err(
+                fields.error(field, format!("{size} is beyond {limit}, the largest allowed"))
+            );
         }
     }
     Ok(())

@@ -9,8 +9,13 @@ use crate::config::RopeConfig;
 
 /// `rope_theta` and `rope_scaling` (transformers 4), or both inside `rope_parameters`
 /// (transformers 5); `type` or `rope_type`.
-pub(super) fn read(fields: &Fields<'_>, head_dim: usize, max_positions: usize) -> Result<RopeConfig> {
-    let (name, table) = match (object(fields, "rope_parameters")?, object(fields, "rope_scaling")?) {
+pub(super) fn read(
+    fields: &Fields<'_>,
+    head_dim: usize,
+    max_positions: usize,
+) -> Result<RopeConfig> {
+    let (name, table) = match (object(fields, "rope_parameters")?, object(fields, "rope_scaling")?)
+    {
         (Some(table), _) => ("rope_parameters", Some(table)),
         (None, table) => ("rope_scaling", table),
     };
@@ -22,9 +27,8 @@ pub(super) fn read(fields: &Fields<'_>, head_dim: usize, max_positions: usize) -
             _ => Err(fields.error(&format!("{name}.{key}"), format!("{value} is not a number"))),
         },
     };
-    let need = |key: &str| {
-        number(key)?.ok_or_else(|| fields.error(&format!("{name}.{key}"), "missing"))
-    };
+    let need =
+        |key: &str| number(key)?.ok_or_else(|| fields.error(&format!("{name}.{key}"), "missing"));
 
     let outer = fields.opt_f64("rope_theta")?;
     let theta = match (outer, number("rope_theta")?) {
@@ -38,7 +42,9 @@ pub(super) fn read(fields: &Fields<'_>, head_dim: usize, max_positions: usize) -
     // transformers truncates, too.
     let rotary_dim = (head_dim as f64 * factor) as usize;
 
-    let kind = inner("rope_type").or_else(|| inner("type")).map_or("default", |v| v.as_str().unwrap_or("?"));
+    let kind = inner("rope_type")
+        .or_else(|| inner("type"))
+        .map_or("default", |v| v.as_str().unwrap_or("?"));
     let scaling = match kind {
         "default" => None,
         "linear" => Some(RopeScaling::Linear { factor: need("factor")? }),
@@ -55,7 +61,8 @@ pub(super) fn read(fields: &Fields<'_>, head_dim: usize, max_positions: usize) -
     };
     let wrong = |error: massval_detect::Error| fields.error(name, error.to_string());
     // Checks theta and the dimensions, scaled or not.
-    let plain = RopeBands::new(head_dim, rotary_dim, theta, PairLayout::HalfSplit).map_err(wrong)?;
+    let plain =
+        RopeBands::new(head_dim, rotary_dim, theta, PairLayout::HalfSplit).map_err(wrong)?;
     let inv_freq = match &scaling {
         None => plain.inv_freq().to_vec(),
         Some(scaling) => scaling.inv_freq(rotary_dim, theta, max_positions).map_err(wrong)?,

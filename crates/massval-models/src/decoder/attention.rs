@@ -2,8 +2,8 @@
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Bool, Tensor, activation::softmax, module::attention};
 use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Bool, Tensor, activation::softmax, module::attention};
 use massval_hooks::Site;
 
 use super::pass::Pass;
@@ -92,7 +92,11 @@ fn repeat_heads(x: Tensor<4>, groups: usize) -> Tensor<4> {
 }
 
 /// `[1, 1, seq, keys]`, true where a query would see the future; the last query sees every key.
-pub(crate) fn causal_mask(seq: usize, keys: usize, device: &burn::tensor::Device) -> Tensor<4, Bool> {
+pub(crate) fn causal_mask(
+    seq: usize,
+    keys: usize,
+    device: &burn::tensor::Device,
+) -> Tensor<4, Bool> {
     let seen = keys as i64 - seq as i64;
     Tensor::<2, Bool>::tril_mask([seq, keys], seen, device).unsqueeze()
 }

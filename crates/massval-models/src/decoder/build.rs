@@ -52,9 +52,11 @@ fn take_all(
 ) -> Result<(Decoder, LoadReport)> {
     let total = weights.tensors().len();
     let loader = Loader::new(weights);
-    let prefix = names.prefixes.iter().copied().find(|prefix| {
-        loader.contains(&format!("{prefix}{}.weight", names.embed))
-    });
+    let prefix = names
+        .prefixes
+        .iter()
+        .copied()
+        .find(|prefix| loader.contains(&format!("{prefix}{}.weight", names.embed)));
     let prefix = prefix.or(names.prefixes.first().copied()).unwrap_or_default();
     let mut from = Source { loader, prefix, target, progress, total, done: 0 };
     let decoder = decoder(config, names, &mut from)?;
@@ -78,9 +80,8 @@ fn decoder(config: &DecoderConfig, names: &WeightNames, from: &mut Source<'_>) -
         }
         _ => None,
     };
-    let blocks = (0..config.layers)
-        .map(|layer| block(config, names, layer, from))
-        .collect::<Result<_>>()?;
+    let blocks =
+        (0..config.layers).map(|layer| block(config, names, layer, from)).collect::<Result<_>>()?;
     let final_norm = norm(config, names.final_norm, from)?;
     let head = match config.tied_head {
         true => None,
@@ -174,7 +175,8 @@ fn split(fused: &Linear, widths: [usize; 3]) -> [Linear; 3] {
         }
         // Copied out of the fused matrix, so that each is contiguous and the whole can be freed.
         let part = weight.clone().slice_dim(1, from..from + width) + 0.0;
-        let bias = fused.bias.as_ref().map(|bias| bias.val().slice_dim(0, from..from + width) + 0.0);
+        let bias =
+            fused.bias.as_ref().map(|bias| bias.val().slice_dim(0, from..from + width) + 0.0);
         Linear { weight: Param::from_tensor(part), bias: bias.map(Param::from_tensor) }
     })
 }
@@ -195,7 +197,14 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn linear(&mut self, name: &str, stored: Stored, i: usize, o: usize, bias: bool) -> Result<Linear> {
+    fn linear(
+        &mut self,
+        name: &str,
+        stored: Stored,
+        i: usize,
+        o: usize,
+        bias: bool,
+    ) -> Result<Linear> {
         self.projection(name, stored, i, o, bias, None)
     }
 

@@ -183,7 +183,9 @@ impl Decoder {
                 return Err(Error::input(what));
             }
             // A hook on ln_final sees every position.
-            LogitsAt::From(from) if !pass.hooks.wants(HookPoint { layer: None, site: Site::LnFinal }) => {
+            LogitsAt::From(from)
+                if !pass.hooks.wants(HookPoint { layer: None, site: Site::LnFinal }) =>
+            {
                 x.narrow(1, from, seq - from)
             }
             _ => x,
@@ -310,7 +312,13 @@ fn positions(batch: &Batch, columns: Option<&[bool]>, seen: usize) -> Vec<u32> {
 
 /// `[rows, 1, seq, seen + seq]`, true where a query must not look: at the future and at padding.
 /// Padding looks at itself, so that no row of the softmax is empty.
-fn padded_mask(real: &[bool], rows: usize, seq: usize, seen: usize, device: &Device) -> Tensor<4, Bool> {
+fn padded_mask(
+    real: &[bool],
+    rows: usize,
+    seq: usize,
+    seen: usize,
+    device: &Device,
+) -> Tensor<4, Bool> {
     let keys = seen + seq;
     let mut masked = Vec::with_capacity(rows * seq * keys);
     for row in real.chunks_exact(keys) {

@@ -130,7 +130,8 @@ mod tests {
     fn frequencies_follow_the_softmax() {
         let logits = [1.0f32, 2.0, 0.0, -1.0];
         let temperature = 0.7;
-        let weights: Vec<f64> = logits.iter().map(|&l| (f64::from(l) / temperature).exp()).collect();
+        let weights: Vec<f64> =
+            logits.iter().map(|&l| (f64::from(l) / temperature).exp()).collect();
         let total: f64 = weights.iter().sum();
         let mut sampler = Sampler::new(&random(temperature, None, None, 5), 0).unwrap();
         let mut counts = [0u32; 4];

@@ -133,3 +133,6 @@ fn gather(bytes: &[u8], size: usize, shape: &[usize], strides: &[usize], start: 
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

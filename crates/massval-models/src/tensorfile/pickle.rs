@@ -18,8 +18,10 @@ pub(super) struct BareTensor {
     pub(super) strides: Vec<u64>,
 }
 
-/// Most values a program may hold at once, and remember.
+/// Most values a program may hold at once, remember, and recall.
 const MAX_VALUES: usize = 1_000;
+/// Most values made of others: what bounds how deep they nest. A parameter takes twelve.
+const MAX_COMPOUNDS: usize = 64;
 
 #[derive(Debug, Clone, PartialEq)]
 enum Value {
@@ -38,7 +40,7 @@ enum Value {
 
 /// The tensor that a pickle program describes, if it describes one bare tensor.
 pub(super) fn bare_tensor(program: &[u8]) -> Option<BareTensor> {
-    describe(&Machine { program, stack: Vec::new(), memo: Vec::new(), weight: 0 }.run()?)
+    describe(&Machine { program, ..Machine::default() }.run()?)
 }
 
 fn describe(value: &Value) -> Option<BareTensor> {
@@ -97,12 +99,13 @@ fn storage_type(class: &str) -> Option<StoredType> {
     })
 }
 
+#[derive(Default)]
 struct Machine<'a> {
     program: &'a [u8],
     stack: Vec<Value>,
     memo: Vec<(u32, Value)>,
-    /// How many values were copied out of the memo: what could grow without the program.
-    weight: usize,
+    recalled: usize,
+    compounds: usize,
 }
 
 impl Machine<'_> {
@@ -164,22 +167,22 @@ impl Machine<'_> {
                     let mark = self.stack.iter().rposition(|value| *value == Value::Mark)?;
                     let values = self.stack.split_off(mark + 1);
                     self.stack.pop();
-                    self.stack.push(Value::Tuple(values)); // TUPLE
+                    self.compound(Value::Tuple(values))?; // TUPLE
                 }
                 0x85..=0x87 => {
                     let at = self.stack.len().checked_sub(usize::from(opcode - 0x84))?;
                     let values = self.stack.split_off(at);
-                    self.stack.push(Value::Tuple(values)); // TUPLE1, TUPLE2, TUPLE3
+                    self.compound(Value::Tuple(values))?; // TUPLE1, TUPLE2, TUPLE3
                 }
                 b'Q' => {
                     let id = self.stack.pop()?;
-                    self.stack.push(Value::Storage(Box::new(id))); // BINPERSID
+                    self.compound(Value::Storage(Box::new(id)))?; // BINPERSID
                 }
                 b'R' => {
                     let arguments = self.stack.pop()?;
                     let function = self.stack.pop()?;
                     let call = Value::Call(Box::new(function), Box::new(arguments));
-                    self.stack.push(call); // REDUCE
+                    self.compound(call)?; // REDUCE
                 }
                 _ => return None,
             }
@@ -187,6 +190,12 @@ impl Machine<'_> {
                 return None;
             }
         }
+    }
+
+    fn compound(&mut self, value: Value) -> Option<()> {
+        self.compounds += 1;
+        self.stack.push(value);
+        (self.compounds <= MAX_COMPOUNDS).then_some(())
     }
 
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
@@ -253,11 +262,92 @@ impl Machine<'_> {
 
     fn recall(&mut self, slot: u32) -> Option<()> {
         let (_, value) = self.memo.iter().rev().find(|(known, _)| *known == slot)?;
-        self.weight += 1;
-        if self.weight > MAX_VALUES {
+        self.recalled += 1;
+        if self.recalled > MAX_VALUES {
             return None;
         }
         self.stack.push(value.clone());
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What `torch.save(tensor)` writes, with the given shape and stride tuples.
+    fn program(shape: &[u8], strides: &[u8]) -> Vec<u8> {
+        let mut program = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nq\x00((".to_vec();
+        program.extend(b"X\x07\0\0\0storageq\x01ctorch\nHalfStorage\nq\x02X\x01\0\0\x000");
+        program.extend(b"q\x03X\x03\0\0\0cpuq\x04K\x18tq\x05QK\x00");
+        program.extend(shape);
+        program.extend(strides);
+        program.extend(b"\x89ccollections\nOrderedDict\n)RtR.");
+        program
+    }
+
+    #[test]
+    fn describes_a_bare_tensor() {
+        let tensor = bare_tensor(&program(b"K\x02K\x0c\x86", b"K\x0cK\x01\x86")).unwrap();
+        assert_eq!(tensor.dtype, StoredType::F16);
+        assert_eq!((tensor.storage.as_str(), tensor.offset), ("0", 0));
+        assert_eq!((tensor.shape, tensor.strides), (vec![2, 12], vec![12, 1]));
+    }
+
+    #[test]
+    fn integers_of_every_width_are_read() {
+        let shape = b"(K\x02M\x00\x01J\x00\x00\x01\x00\x8a\x05\x00\x00\x00\x00\x01t";
+        let tensor = bare_tensor(&program(shape, b")")).unwrap();
+        assert_eq!(tensor.shape, [2, 256, 65_536, 1 << 32]);
+    }
+
+    #[test]
+    fn a_negative_number_is_no_extent() {
+        for number in [b"J\xff\xff\xff\xff".as_slice(), b"\x8a\x01\xff"] {
+            assert_eq!(bare_tensor(&program(&[number, b"\x85"].concat(), b"K\x01\x85")), None);
+        }
+    }
+
+    #[test]
+    fn any_other_call_is_left_alone() {
+        for program in [
+            b"cos\nsystem\nX\x02\0\0\0ls\x85R.".as_slice(),
+            b"cbuiltins\neval\n(X\x01\0\0\x001tR.",
+            b"\x80\x02}.",
+            b"",
+            b".",
+            b"(.",
+            b"R.",
+            b"Q.",
+            b"t.",
+            b"h\x00.",
+        ] {
+            assert_eq!(bare_tensor(program), None);
+        }
+    }
+
+    #[test]
+    fn values_nested_without_end_are_given_up() {
+        let nested = [b"N".as_slice(), &[0x85].repeat(60_000), b"."].concat();
+        assert_eq!(bare_tensor(&nested), None);
+        let many = [b"N".repeat(60_000).as_slice(), b"."].concat();
+        assert_eq!(bare_tensor(&many), None);
+        let recalled = [b"Nq\x00".as_slice(), &b"h\x000".repeat(20_000), b"."].concat();
+        assert_eq!(bare_tensor(&recalled), None);
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_programs_never_panic(damage in proptest::collection::vec((0usize..150, any::<u8>()), 1..6)) {
+            let mut program = program(b"K\x02K\x0c\x86", b"K\x0cK\x01\x86");
+            for (at, byte) in damage {
+                if let Some(place) = program.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            let _ = bare_tensor(&program);
+        }
     }
 }
