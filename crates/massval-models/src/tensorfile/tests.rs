@@ -125,11 +125,11 @@ fn a_cut_or_damaged_file_never_panics() {
         fixture!("two.npz"),
         fixture!("f16.npy"),
     ] {
-        for length in (0..bytes.len()).step_by(3) {
+        for length in (0..bytes.len()).step_by(23) {
             assert!(folder.read((name, &bytes[..length])).is_err(), "{name} cut at {length}");
         }
         let mut damaged = bytes.to_vec();
-        for at in (0..bytes.len()).step_by(5) {
+        for at in (0..bytes.len()).step_by(17) {
             damaged[at] ^= 0x55;
             let _ = folder.read((name, &damaged));
             damaged[at] ^= 0x55;

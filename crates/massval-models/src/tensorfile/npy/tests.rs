@@ -91,8 +91,11 @@ fn hostile_headers_are_refused() {
     refused(&npy("{'shape': ", &[]), "lacks a `(`");
     refused(&npy("{'fortran_order': 1}", &[]), "neither True nor False");
     refused(&npy(&format!("{}x", header("<f4", "False", "(1,)").trim()), &[0; 4]), "goes on");
-    for shape in ["(-1,)", "(1.5,)", "(nan,)", "(1e9,)", "(99999999999999999999,)"] {
-        refused(&npy(&header("<f4", "False", shape), &[0; 4]), "shape");
+    for shape in ["(-1,)", "(nan,)", "(,)", "(1", "(99999999999999999999,)"] {
+        refused(&npy(&header("<f4", "False", shape), &[0; 4]), "no tuple of integers");
+    }
+    for shape in ["(1.5,)", "(1e9,)", "(1 1)"] {
+        refused(&npy(&header("<f4", "False", shape), &[0; 4]), "lacks a `)`");
     }
     refused(&npy(&header("<f4", "False", &format!("({})", "1,".repeat(65))), &[0; 4]), "axes");
 }
