@@ -13,7 +13,7 @@ fn points() -> ModelPoints {
 }
 
 fn hidden(value: f32) -> Activation {
-    Activation::Hidden(Tensor::full([1, 2, 3], value, &Device::flex()))
+    Activation::Hidden(Tensor::full([1, 2, 3], value, &Device::default()))
 }
 
 /// A forward pass that counts up from 1 in every entry of every point, and computes nothing that
@@ -26,7 +26,7 @@ fn forward(hooks: &mut HookSet<'_>) -> Result<Vec<f32>, Error> {
         }
         let value = i as f32 + 1.0;
         let x = match point.site.dims().rank() {
-            4 => Activation::Heads(Tensor::full([1, 2, 3, 4], value, &Device::flex())),
+            4 => Activation::Heads(Tensor::full([1, 2, 3, 4], value, &Device::default())),
             _ => hidden(value),
         };
         let x = hooks.fire(&At::new(point, Phase::Prefill, 0, None), x)?;

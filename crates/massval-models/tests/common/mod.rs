@@ -1,5 +1,7 @@
 //! The fixtures' cases and the device that the tests run on.
 
+#![allow(dead_code)] // each test uses its part
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -23,14 +25,9 @@ pub fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
 }
 
-/// The CPU, or what `MASSVAL_TEST_DEVICE` names and the build has.
+/// The GPU if the build has a backend for one (features `wgpu`, `vulkan`, `cuda`), else the CPU.
 pub fn device() -> Device {
-    match std::env::var("MASSVAL_TEST_DEVICE").as_deref() {
-        Err(_) | Ok("cpu") => Device::flex(),
-        #[cfg(feature = "wgpu")]
-        Ok("wgpu") => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
-        Ok(other) => panic!("MASSVAL_TEST_DEVICE: {other} is not in this build"),
-    }
+    Device::default()
 }
 
 pub fn model(case: &str) -> Model {
