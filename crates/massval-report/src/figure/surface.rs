@@ -92,7 +92,8 @@ impl Surface {
                     self.corner(row + 1, column + 1),
                     self.corner(row + 1, column),
                 ];
-                let height = corners.iter().map(|(_, height)| height).sum::<f64>() / 4.0;
+                // By its highest corner: a mean would pale the ridges, one channel wide.
+                let height = corners.iter().map(|(_, height)| *height).fold(0.0, f64::max);
                 canvas.polygon(&widened(corners.map(|(point, _)| point)), shade(height))?;
             }
         }
