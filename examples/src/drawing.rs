@@ -35,7 +35,7 @@ impl Drawing {
 /// `figure` starts the names of the files; `scale_max` is the norm of the brightest colour; without it the layer's largest.
 ///
 /// # Errors
-/// If the scan has no such layer.
+/// [`Error::Input`] if the scan has no such layer, or `scale_max` is not a positive number.
 pub fn heatmaps(
     figure: &str,
     scan: &ScanResult,
@@ -43,6 +43,11 @@ pub fn heatmaps(
     layers: &[usize],
     scale_max: Option<f32>,
 ) -> Result<Vec<Drawing>> {
+    if let Some(max) = scale_max.filter(|max| !(max.is_finite() && *max > 0.0)) {
+        return Err(Error::Input(format!(
+            "a colour scale cannot end at {max}; give a number above 0"
+        )));
+    }
     let [q, k] = if scan.shape.rope.is_some() { ["rot_q", "rot_k"] } else { ["q", "k"] };
     let draw = |&layer: &usize| {
         let panels = [("K", k), ("Q", q), ("V", "v")]

@@ -48,6 +48,9 @@ fn heat_maps_and_emergence_are_drawn() {
     assert_eq!(drawings[0].name, "p1_fig2_llama-gqa-tied_layer1");
     // A cell for each channel of 4 query, 2 key and 2 value heads.
     check(&session, &out, &drawings[0], ("<rect", (4 + 2 + 2) * 16));
+    for wrong in [0.0, -1.0, f32::NAN] {
+        assert!(heatmaps("p1_fig2", &scan, "m", &layers, Some(wrong)).is_err());
+    }
     let drawing = emergence(&scan, &session.model_name()).unwrap();
     check(&session, &out, &drawing, ("<circle", 3 * 3));
 }

@@ -1,8 +1,9 @@
 //! P1, figure 2, figures 6 and 7 and the heat maps of the appendix: the channel norms `M[h,d]` of
 //! K, Q and V in single layers, heads across and channels down.
 //!
-//! What to see: in a model with RoPE, a few bright rows in K and Q, at the same channels in most
-//! heads and in the slow half of the rotary pairs; none in V. In a model without RoPE, no rows.
+//! What to see: in a model with RoPE, a few bright rows in K and Q, at the same channels in
+//! several heads and in the slow half of the rotary pairs; none in V. The paper finds no such rows
+//! in models without RoPE.
 //!
 //! ```text
 //! cargo run --bin p1_fig2_heatmaps -- \

@@ -72,9 +72,12 @@ pub fn surface(
     let wanted = options.scale_max.filter(|max| max.is_finite() && *max > 0.0);
     let high = wanted.map_or(largest, f64::from).max(f64::MIN_POSITIVE);
     let mut title = words::plain(&options.title);
-    if by_token > 1 || by_channel > 1 {
-        title += &format!(" (largest of {by_token} tokens x {by_channel} channels)");
-    }
+    title += &match (by_token, by_channel) {
+        (1, 1) => String::new(),
+        (tokens, 1) => format!(" (largest of each {tokens} tokens)"),
+        (1, channels) => format!(" (largest of each {channels} channels)"),
+        (tokens, channels) => format!(" (largest of each {tokens} tokens x {channels} channels)"),
+    };
     let surface = Surface { title, tokens, channels, values: pooled, rows, columns, high };
     Figure::new((WIDTH as i32, HEIGHT as i32), Content::Surface(surface))
 }

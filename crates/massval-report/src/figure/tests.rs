@@ -108,5 +108,6 @@ fn extreme_values_still_draw() {
     let huge = NormPanel { norms: vec![f32::MAX; 9 * 64], ..panels().remove(0) };
     heatmap(huge, HeatmapOptions::default()).unwrap().to_png().unwrap();
     surface(&[0.0; 4], 2, 2, SurfaceOptions::default()).unwrap().to_svg().unwrap();
-    surface(&wave(1000, 300), 1000, 300, SurfaceOptions::default()).unwrap().to_svg().unwrap();
+    let large = surface(&wave(1000, 300), 1000, 300, SurfaceOptions::default()).unwrap();
+    assert!(large.to_svg().unwrap().contains("(largest of each 8 tokens x 3 channels)"));
 }
