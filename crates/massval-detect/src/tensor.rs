@@ -12,7 +12,12 @@ use crate::{Error, Result};
 
 /// Reads a small result back.
 fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    tensor.try_into_vec_as::<f32>().map_err(|error| Error::Device { reason: format!("{error:?}") })
+    tensor.try_into_vec_as::<f32>().map_err(failed)
+}
+
+/// What the device said, as this crate's error.
+fn failed(error: impl std::fmt::Debug) -> Error {
+    Error::Device { reason: format!("{error:?}") }
 }
 
 /// Whether the device's memory is the host's, so that reading is no transfer.

@@ -7,7 +7,7 @@
 
 use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
 
-use super::{is_host, read};
+use super::{failed, is_host, read};
 use crate::activations::{
     HiddenView, Hit, MassiveActivationRule, SequenceRecord, locate, start_columns,
 };
@@ -153,9 +153,7 @@ fn medians(
 
 /// Reads counts back.
 fn integers(tensor: Tensor<2, Int>) -> Result<Vec<u64>> {
-    let values = tensor
-        .try_into_vec_as::<i64>()
-        .map_err(|error| Error::Device { reason: format!("{error:?}") })?;
+    let values = tensor.try_into_vec_as::<i64>().map_err(failed)?;
     Ok(values.into_iter().map(|value| value.max(0) as u64).collect())
 }
 

@@ -6,21 +6,26 @@
 //! million tokens the relative error stays below 4e-6 even if every rounding goes the same way.
 //! The last additions, one for each binary digit, are made on the host in `f64`. Compensated (Kahan)
 //! summation would not do, since shader compilers may reassociate it away.
+//!
+//! Where host and device share memory, the values are summed in `f64` where they lie, as slices are.
 
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
+use half::{bf16, f16};
 
-use super::read;
+use super::{failed, is_host, read};
 use crate::error::same;
 use crate::selection::count;
-use crate::{ChannelNorms, Error, Result, TokenSelection};
+use crate::{ChannelNorms, Element, Error, HeadsView, NormAccumulator, Result, TokenSelection};
 
 /// Most values that are added in a row.
 const BLOCK: usize = 32;
+/// Values that are read at a time where the device is the host.
+const HOST_BLOCK: usize = 1 << 18;
 
 /// Channel norms of `x`, `[batch, heads, seq, head_dim]`, on the device where it is.
 ///
-/// Inputs of any float type are widened to `f32` before they are squared, so values above 1.8e19 overflow
-/// (an error) and values below 1e-23 count as zero.
+/// Inputs of any float type are widened to `f32` before they are squared, so on a GPU values above 1.8e19
+/// overflow (an error) and values below 1e-23 count as zero.
 ///
 /// # Errors
 /// As [`crate::channel_norms`], and [`Error::Device`] if the device fails.
@@ -38,7 +43,10 @@ pub fn channel_norms_tensor(x: Tensor<4>, tokens: &TokenSelection) -> Result<Cha
 pub struct TensorNormAccumulator {
     heads: usize,
     head_dim: usize,
+    /// Tokens in `digits`.
     tokens: u64,
+    /// What was summed in host memory.
+    host: NormAccumulator,
     /// `digits[i]`, `[heads, head_dim]`, is the sum of about `2^i` pushes.
     digits: Vec<Option<Tensor<2>>>,
 }
@@ -46,12 +54,13 @@ pub struct TensorNormAccumulator {
 impl TensorNormAccumulator {
     /// An empty accumulator for tensors with `heads` heads of `head_dim` channels.
     pub fn new(heads: usize, head_dim: usize) -> Self {
-        Self { heads, head_dim, tokens: 0, digits: Vec::new() }
+        let host = NormAccumulator::new(heads, head_dim);
+        Self { heads, head_dim, tokens: 0, host, digits: Vec::new() }
     }
 
     /// How many tokens have been summed so far.
     pub fn tokens(&self) -> u64 {
-        self.tokens
+        self.tokens + self.host.tokens()
     }
 
     /// Adds a chunk `[batch, heads, seq, head_dim]` whose first column is position `start_position`.
@@ -68,9 +77,64 @@ impl TensorNormAccumulator {
         start_position: usize,
         tokens: &TokenSelection,
     ) -> Result<()> {
-        let [batch, heads, seq, head_dim] = x.dims();
+        let [_, heads, _, head_dim] = x.dims();
         same("heads", self.heads, heads)?;
         same("channels of a head", self.head_dim, head_dim)?;
+        if is_host(&x.device()) {
+            return self.push_on_host(x, start_position, tokens);
+        }
+        self.push_on_device(x, start_position, tokens)
+    }
+
+    /// Reads a few tokens at a time: burn copies what it hands out, and small copies stay in the cache.
+    fn push_on_host(&mut self, x: Tensor<4>, start: usize, tokens: &TokenSelection) -> Result<()> {
+        let [batch, heads, seq, head_dim] = x.dims();
+        // Whatever it selects: a mask of the wrong size is an error.
+        let columns = match tokens.runs(start, batch, seq)?.is_empty() {
+            true => 0..0,
+            false => tokens.columns(start, seq),
+        };
+        let x = x.detach();
+        let step = (HOST_BLOCK / (batch * heads * head_dim).max(1)).max(1);
+        for from in columns.clone().step_by(step) {
+            let to = (from + step).min(columns.end);
+            let mask: Option<Vec<bool>> = tokens.padding_mask().map(|mask| {
+                mask.chunks_exact(seq).flat_map(|row| &row[from..to]).copied().collect()
+            });
+            let part =
+                if to - from == seq { x.clone() } else { x.clone().narrow(2, from, to - from) };
+            let mut tokens = TokenSelection::all();
+            if let Some(mask) = &mask {
+                tokens = tokens.mask(mask);
+            }
+            self.push_part(part, &tokens)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the selected tokens of a small `[batch, heads, seq, head_dim]`.
+    fn push_part(&mut self, part: Tensor<4>, tokens: &TokenSelection) -> Result<()> {
+        let shape = part.dims();
+        let data = part.try_into_data().map_err(failed)?;
+        let sums = &mut self.host;
+        match data.dtype() {
+            DType::F32 => push_data::<f32>(sums, &data, shape, tokens),
+            DType::F64 => push_data::<f64>(sums, &data, shape, tokens),
+            DType::F16 => push_data::<f16>(sums, &data, shape, tokens),
+            DType::BF16 => push_data::<bf16>(sums, &data, shape, tokens),
+            other => {
+                Err(Error::Device { reason: format!("a tensor of {other:?} has no channel norms") })
+            }
+        }
+    }
+
+    fn push_on_device(
+        &mut self,
+        x: Tensor<4>,
+        start_position: usize,
+        tokens: &TokenSelection,
+    ) -> Result<()> {
+        let [batch, heads, seq, head_dim] = x.dims();
         self.check_device(&x.device())?;
         let selected = count(&tokens.runs(start_position, batch, seq)?);
         if selected == 0 || heads == 0 || head_dim == 0 {
@@ -122,7 +186,7 @@ impl TensorNormAccumulator {
             }
         }
         self.tokens += other.tokens;
-        Ok(())
+        self.host.merge(&other.host)
     }
 
     /// The channel norms of everything seen so far, after one read-back.
@@ -132,16 +196,16 @@ impl TensorNormAccumulator {
     pub fn finish(&self) -> Result<ChannelNorms> {
         let digits: Vec<Tensor<2>> = self.digits.iter().flatten().cloned().collect();
         if digits.is_empty() {
-            return Err(Error::NoTokens);
+            return self.host.finish();
         }
         let values = read(Tensor::stack::<3>(digits, 0))?;
-        let mut sums = vec![0f64; self.heads * self.head_dim];
+        let mut sums = self.host.sums().to_vec();
         for digit in values.chunks_exact(sums.len()) {
             for (sum, &value) in sums.iter_mut().zip(digit) {
                 *sum += f64::from(value);
             }
         }
-        ChannelNorms::from_sums(self.heads, self.head_dim, self.tokens, &sums)
+        ChannelNorms::from_sums(self.heads, self.head_dim, self.tokens(), &sums)
     }
 
     /// Adds a sum to the binary counter.
@@ -170,6 +234,17 @@ impl TensorNormAccumulator {
     }
 }
 
+/// Adds a contiguous `[batch, heads, seq, head_dim]` in host memory.
+fn push_data<T: Element + burn::tensor::Element>(
+    sums: &mut NormAccumulator,
+    data: &TensorData,
+    shape: [usize; 4],
+    tokens: &TokenSelection,
+) -> Result<()> {
+    let values = data.as_slice::<T>().map_err(failed)?;
+    sums.push(&HeadsView::contiguous(values, shape)?, 0, tokens)
+}
+
 /// Sums `[outer, n, inner]` over `n` in blocks of at most [`BLOCK`], level by level.
 fn tree_sum(mut x: Tensor<3>) -> Tensor<2> {
     loop {
@@ -193,4 +268,86 @@ fn tree_sum(mut x: Tensor<3>) -> Tensor<2> {
 /// The largest block that divides `n`, unless it would be small: that saves copying the rest.
 fn block_of(n: usize) -> usize {
     (BLOCK / 2..=BLOCK).rev().find(|block| n.is_multiple_of(*block)).unwrap_or(BLOCK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adversarial for `f32`: constants that round one way, a first token that dwarfs the rest.
+    fn hard(s: usize) -> [f32; 4] {
+        let first = if s == 0 { 30_000.0 } else { 0.01 };
+        [0.1, first, s as f32 * 1e-3, if s.is_multiple_of(2) { 1e-3 } else { -7.0 }]
+    }
+
+    fn tensor(data: Vec<f32>, shape: [usize; 4]) -> Tensor<4> {
+        Tensor::from_data(TensorData::new(data, shape), &Device::default())
+    }
+
+    /// The path of a GPU, on whatever device there is.
+    #[test]
+    fn a_million_tokens_stay_within_1e_5_on_the_device() -> Result<()> {
+        let data: Vec<f32> = (0..1_000_000).flat_map(hard).collect();
+        let mut host = NormAccumulator::new(1, 4);
+        host.push(&HeadsView::contiguous(&data, [1, 1, 1_000_000, 4])?, 0, &TokenSelection::all())?;
+        let expected = host.finish()?;
+        for chunk in [1_000_000, 4093, 997] {
+            let mut sums = TensorNormAccumulator::new(1, 4);
+            for part in data.chunks(4 * chunk) {
+                let x = tensor(part.to_vec(), [1, 1, part.len() / 4, 4]);
+                sums.push_on_device(x, 0, &TokenSelection::all())?;
+            }
+            let norms = sums.finish()?;
+            assert_eq!(norms.tokens(), 1_000_000);
+            for (found, expected) in norms.values().iter().zip(expected.values()) {
+                let error = (found - expected).abs() / expected;
+                assert!(error < 4e-6, "in chunks of {chunk}: {error:e}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_device_path_gives_what_the_host_gives() -> Result<()> {
+        for (shape, from) in
+            [([2, 3, 5, 4], 0), ([1, 2, 47, 3], 2), ([40, 1, 64, 2], 1), ([3, 2, 149, 1], 7)]
+        {
+            let [batch, heads, seq, head_dim] = shape;
+            let data: Vec<f32> =
+                (0..shape.iter().product()).map(|i| (i as f32 * 0.7).sin()).collect();
+            let mask: Vec<bool> = (0..batch * seq).map(|i| i % 5 != 3).collect();
+            for tokens in
+                [TokenSelection::all(), TokenSelection::all().range(from..seq - 1).mask(&mask)]
+            {
+                let mut host = TensorNormAccumulator::new(heads, head_dim);
+                host.host.push(&HeadsView::contiguous(&data, shape)?, 0, &tokens)?;
+                let mut device = TensorNormAccumulator::new(heads, head_dim);
+                device.push_on_device(tensor(data.clone(), shape), 0, &tokens)?;
+                let (expected, found) = (host.finish()?, device.finish()?);
+                assert_eq!(found.tokens(), expected.tokens());
+                for (found, expected) in found.values().iter().zip(expected.values()) {
+                    assert!((found - expected).abs() < 1e-6 * expected, "{shape:?}");
+                }
+                // One part here, one there: the results add up.
+                device.merge(&host)?;
+                let both = device.finish()?;
+                assert_eq!(both.tokens(), 2 * expected.tokens());
+                assert!(
+                    (both.values()[0] - expected.values()[0] * 2f32.sqrt()).abs()
+                        < 1e-5 * both.values()[0]
+                );
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn padding_is_filled_not_multiplied() -> Result<()> {
+        let mask = [true, false, true, false];
+        let mut sums = TensorNormAccumulator::new(1, 1);
+        let x = tensor(vec![1.0, f32::NAN, 2.0, f32::INFINITY], [1, 1, 4, 1]);
+        sums.push_on_device(x, 0, &TokenSelection::all().mask(&mask))?;
+        assert_eq!(sums.finish()?.values(), [5f32.sqrt()]);
+        Ok(())
+    }
 }
