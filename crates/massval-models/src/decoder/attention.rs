@@ -67,18 +67,43 @@ impl Attention {
             let pattern = pass.heads(layer, Site::Pattern, softmax(scores, 3))?;
             pattern.matmul(v)
         } else {
-            let mask = pass.mask.clone();
-            let options = AttentionModuleOptions {
-                scale: Some(scale),
-                is_causal: mask.is_none(),
-                ..AttentionModuleOptions::default()
-            };
-            attention(q, k, v, mask, None, options)
+            fused(q, k, v, pass.mask.clone(), scale)
         };
         let z = pass.heads(layer, Site::Z, z)?;
         let z = z.swap_dims(1, 2).reshape([batch, seq, self.heads * self.head_dim]);
         Ok(Some(self.out.forward(z)))
     }
+}
+
+/// Queries that are attended together. A causal block looks at no key after its own end, which
+/// saves nearly half of the work on long sequences, and keeps the scores small enough for a cache.
+const QUERIES: usize = 128;
+
+/// Attention without materialised scores; causal if there is no mask.
+fn fused(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    mask: Option<Tensor<4, Bool>>,
+    scale: f64,
+) -> Tensor<4> {
+    let (seq, keys) = (q.dims()[2], k.dims()[2]);
+    let options = || AttentionModuleOptions {
+        scale: Some(scale),
+        is_causal: mask.is_none(),
+        ..AttentionModuleOptions::default()
+    };
+    if mask.is_some() || seq <= QUERIES {
+        let options = options();
+        return attention(q, k, v, mask, None, options);
+    }
+    let blocks = (0..seq).step_by(QUERIES).map(|from| {
+        let to = seq.min(from + QUERIES);
+        let seen = keys - seq + to;
+        let part = |x: &Tensor<4>| x.clone().narrow(2, 0, seen);
+        attention(q.clone().narrow(2, from, to - from), part(&k), part(&v), None, None, options())
+    });
+    Tensor::cat(blocks.collect(), 2)
 }
 
 /// Each KV head serves `groups` consecutive query heads.
@@ -99,4 +124,26 @@ pub(crate) fn causal_mask(
 ) -> Tensor<4, Bool> {
     let seen = keys as i64 - seq as i64;
     Tensor::<2, Bool>::tril_mask([seq, keys], seen, device).unsqueeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+
+    /// Blocks of queries against the plain formula, with a cache before them and without.
+    #[test]
+    fn blocks_equal_plain_attention() {
+        let device = Device::default();
+        let random = |seq| Tensor::<4>::random([1, 2, seq, 8], Distribution::Default, &device);
+        for (seq, keys) in [(1, 300), (128, 128), (129, 129), (300, 300), (300, 311)] {
+            let (q, k, v) = (random(seq), random(keys), random(keys));
+            let scores = q.clone().matmul(k.clone().swap_dims(2, 3)) * 0.35;
+            let scores = scores.mask_fill(causal_mask(seq, keys, &device), f32::NEG_INFINITY);
+            let plain = softmax(scores, 3).matmul(v.clone());
+            let apart = (fused(q, k, v, None, 0.35) - plain).abs().max().into_scalar::<f32>();
+            assert!(apart < 1e-5, "{seq} queries, {keys} keys: {apart}");
+        }
+    }
 }

@@ -28,8 +28,6 @@ pub(crate) type Placed = (TensorInfo, Range<usize>);
 pub(crate) struct Header {
     /// The tensors in the order of their bytes.
     pub(crate) tensors: Vec<Placed>,
-    /// The free key-value pairs under `__metadata__`.
-    pub(crate) metadata: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -42,13 +40,14 @@ struct RawTensor {
 
 enum RawEntry {
     Tensor(RawTensor),
-    Metadata(UniqueMap<String>),
+    /// Checked to be a map of texts, then let go.
+    Metadata,
 }
 
 impl<'de> KeyedValue<'de> for RawEntry {
     fn read<A: MapAccess<'de>>(key: &str, map: &mut A) -> std::result::Result<Self, A::Error> {
         if key == METADATA {
-            map.next_value().map(Self::Metadata)
+            map.next_value::<UniqueMap<String>>().map(|_| Self::Metadata)
         } else {
             map.next_value().map(Self::Tensor)
         }
@@ -84,16 +83,15 @@ pub(crate) fn parse(path: &Path, file: &[u8]) -> Result<Header> {
 
     let start = file.len() - data.len();
     let mut tensors = Vec::with_capacity(entries.len());
-    let mut metadata = Vec::new();
     for (name, entry) in entries {
         match entry {
-            RawEntry::Metadata(UniqueMap(pairs)) => metadata = pairs,
+            RawEntry::Metadata => {}
             RawEntry::Tensor(raw) => tensors.push(placed(path, name, raw, start, data.len())?),
         }
     }
     tensors.sort_by_key(|(_, range)| range.start);
     check_coverage(path, &tensors, start, file.len())?;
-    Ok(Header { tensors, metadata })
+    Ok(Header { tensors })
 }
 
 fn placed(

@@ -161,10 +161,10 @@ pub(crate) fn q6_k(blocks: &[u8], out: &mut [f32]) {
         let (scales, _) = block[192..208].as_chunks::<8>();
         let (out, _) = out.as_chunks_mut::<128>();
         for (((low, high), scales), out) in low.iter().zip(high).zip(scales).zip(out) {
-            for group in 0..8 {
+            for (group, scale) in scales.iter().enumerate() {
                 // Groups come in the order of their bits: 32 numbers share two scales.
                 let (part, offset) = (group / 2, (group % 2) * 16);
-                let ds = d * f32::from(scales[group] as i8);
+                let ds = d * f32::from(*scale as i8);
                 for l in offset..offset + 16 {
                     let nibbles = low[l + 32 * (part % 2)];
                     let nibble = if part < 2 { nibbles & 0x0f } else { nibbles >> 4 };
