@@ -1,0 +1,7 @@
+//! Any bytes as a `.npy` file.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use massval_fuzz::{read_tensors, with_file};
+
+fuzz_target!(|data: &[u8]| with_file("fuzz.npy", data, read_tensors));
