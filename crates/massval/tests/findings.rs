@@ -68,9 +68,9 @@ fn massive_values_are_those_of_pytorch() {
                 .flat_map(|(point, norms)| {
                     let layer = point.layer.unwrap_or_default() as f64;
                     let found = Criterion::default().find(norms);
-                    found.into_iter().map(move |m| {
-                        [layer, m.head as f64, m.channel as f64, f64::from(m.ratio)]
-                    })
+                    found
+                        .into_iter()
+                        .map(move |m| [layer, m.head as f64, m.channel as f64, f64::from(m.ratio)])
                 })
                 .collect();
             assert_eq!(ours.len(), theirs.len(), "{case} {site}: {ours:?} {theirs:?}");
