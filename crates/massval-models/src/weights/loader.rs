@@ -44,31 +44,35 @@ impl<'w> Loader<'w> {
     /// A tensor as `f32`, row-major, if it is there in this shape.
     ///
     /// # Errors
-    /// [`Error::Unsupported`](crate::Error::Unsupported) if its type is no weight's.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) if its type is no weight's, or a number is
+    /// not finite.
     pub fn f32(&mut self, name: &str, shape: &[usize]) -> Result<Option<Vec<f32>>> {
-        self.take(name, shape, |weights| weights.read_f32(name))
+        self.take_finite(name, shape, |weights| weights.read_f32(name))
     }
 
     /// A `[out, in]` tensor as `[in, out]`, if it is there in the shape `stored`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`](crate::Error::Unsupported) if its type is no weight's.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) if its type is no weight's, or a number is
+    /// not finite.
     pub fn f32_transposed(&mut self, name: &str, stored: &[usize]) -> Result<Option<Vec<f32>>> {
-        self.take(name, stored, |weights| weights.read_f32_transposed(name))
+        self.take_finite(name, stored, |weights| weights.read_f32_transposed(name))
     }
 
     /// A permuted query or key projection of a Llama GGUF, `[heads * head_dim, in]` in the
     /// file, as `[in, heads * head_dim]` in Hugging Face's channel order.
     ///
     /// # Errors
-    /// As [`Weights::read_f32_transposed_unpermuted`].
+    /// As [`Weights::read_f32_transposed_unpermuted`], and if a number is not finite.
     pub fn f32_transposed_unpermuted(
         &mut self,
         name: &str,
         stored: &[usize],
         head_dim: usize,
     ) -> Result<Option<Vec<f32>>> {
-        self.take(name, stored, |weights| weights.read_f32_transposed_unpermuted(name, head_dim))
+        self.take_finite(name, stored, |weights| {
+            weights.read_f32_transposed_unpermuted(name, head_dim)
+        })
     }
 
     /// Takes a tensor without decoding it: whether it is there in this shape.
@@ -100,6 +104,19 @@ impl<'w> Loader<'w> {
             missing.nearest = nearest(&missing.name, self.weights, &self.touched);
         }
         self.report
+    }
+
+    fn take_finite(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        read: impl FnOnce(&'w Weights) -> Result<Vec<f32>>,
+    ) -> Result<Option<Vec<f32>>> {
+        self.take(name, shape, |weights| {
+            let values = read(weights)?;
+            weights.check_finite(name, &values)?;
+            Ok(values)
+        })
     }
 
     fn take<T>(

@@ -201,6 +201,26 @@ impl Weights {
         map.and_then(|map| map.get(entry.range.clone())).ok_or_else(|| self.undecodable(entry))
     }
 
+    /// Refuses decoded numbers of which one is infinite or none at all.
+    ///
+    /// Attention does not carry a NaN on everywhere: a row of scores that are all NaN can come out
+    /// as zeros, so that a damaged checkpoint would give plausible logits.
+    fn check_finite(&self, name: &str, values: &[f32]) -> Result<()> {
+        let sound = |part: &[f32]| part.iter().fold(true, |sound, x| sound & x.is_finite());
+        if values.chunks(4096).all(sound) {
+            return Ok(());
+        }
+        let count = values.iter().filter(|x| !x.is_finite()).count();
+        let path = self.entry(name).and_then(|entry| self.files.get(entry.file));
+        Err(Error::Unsupported {
+            path: path.cloned().unwrap_or_default(),
+            what: format!(
+                "tensor `{name}`: {count} of its {} numbers are not finite; the file is damaged",
+                values.len()
+            ),
+        })
+    }
+
     fn undecodable(&self, entry: &Entry) -> Error {
         Error::Unsupported {
             path: self.files.get(entry.file).cloned().unwrap_or_default(),
@@ -230,7 +250,7 @@ pub(crate) fn checked_shape(shape: &[u64]) -> Result<(Vec<usize>, u64), &'static
     }
 }
 
-/// What a path names, for [`Weights::open`].
+/// Whether a file is, or is named as, a GGUF file: what is only named so fails with that in mind.
 fn is_gguf(path: &Path, bytes: &[u8]) -> bool {
     bytes.starts_with(b"GGUF")
         || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))

@@ -60,6 +60,27 @@ fn a_tensor_that_is_no_weight_is_an_error() {
 }
 
 #[test]
+fn numbers_that_are_not_finite_are_an_error() {
+    let header = r#"{"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]}}"#;
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let folder = Folder::new();
+        let mut file = safetensors_file(header, 8);
+        let end = file.len();
+        file[end - 4..].copy_from_slice(&bad.to_le_bytes());
+        let weights = folder.open("w.safetensors", file).unwrap();
+        let mut loader = Loader::new(&weights);
+        for taken in [
+            loader.f32("w", &[2, 1]),
+            loader.f32_transposed("w", &[2, 1]),
+            loader.f32_transposed_unpermuted("w", &[2, 1], 2),
+        ] {
+            let error = taken.unwrap_err().to_string();
+            assert!(error.contains("w.safetensors: tensor `w`: 1 of its 2 numbers"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_permuted_projection_needs_whole_heads() {
     let folder = Folder::new();
     let weights = checkpoint(&folder);
