@@ -116,10 +116,14 @@ fn a_link_stays_a_link_and_the_file_is_an_ordinary_one() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_device_is_an_error_and_stays_a_device() {
-    use std::os::unix::fs::FileTypeExt;
+    use std::os::unix::fs::{FileTypeExt, symlink};
 
-    let full = Path::new("/dev/full");
-    let error = atomic_write(full, |out| out.write_all(&[0; 100])).unwrap_err().to_string();
-    assert!(error.contains("/dev/full") && error.contains("No space left"), "{error}");
-    assert!(fs::metadata(full).unwrap().file_type().is_char_device());
+    // By a link of its own: a wrong write must not hurt the device itself.
+    let folder = tempfile::tempdir().unwrap();
+    let full = folder.path().join("full");
+    symlink("/dev/full", &full).unwrap();
+    let error = atomic_write(&full, |out| out.write_all(&[0; 100])).unwrap_err().to_string();
+    assert!(error.contains("full: ") && error.contains("No space left"), "{error}");
+    assert!(fs::metadata(&full).unwrap().file_type().is_char_device());
+    assert!(fs::symlink_metadata(&full).unwrap().is_symlink());
 }
