@@ -44,7 +44,7 @@ pub struct ModelArgs {
     /// Where to compute: cpu, wgpu, vulkan, cuda, cuda:N
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub device: DeviceName,
-    /// Number type of weights and activations: f32, f16, bf16
+    /// Number type of weights and activations
     #[arg(long, default_value = "f32", value_name = "TYPE", value_parser = ["f32", "f16", "bf16"])]
     pub dtype: String,
     /// Threads to compute with [default: one for each core]
@@ -63,7 +63,7 @@ pub struct InputArgs {
     /// Read no more than the first N tokens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_tokens: Option<u32>,
-    /// Wrap the text as a user's message in the model's chat template
+    /// Wrap the text as a user's message in the model's chat template, up to the answer
     #[arg(long, conflicts_with = "tokens")]
     pub chat: bool,
     /// Do not add the tokenizer's special tokens (BOS, EOS)
@@ -146,7 +146,7 @@ pub struct Detect {
     #[arg(long, value_name = "NAME")]
     pub name: Vec<String>,
     /// RoPE's base, to report rotary pairs and periods
-    #[arg(long, value_name = "THETA")]
+    #[arg(long, value_name = "THETA", value_parser = positive)]
     pub rope_theta: Option<f64>,
     /// How many leading channels of a head RoPE turns [default: all]
     #[arg(long, value_name = "N", requires = "rope_theta")]
@@ -186,13 +186,13 @@ pub struct Generate {
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_new_tokens: u32,
     /// Sample at this temperature instead of taking the most likely token
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = positive)]
     pub temperature: Option<f64>,
     /// Sample from the K most likely tokens only
-    #[arg(long, value_name = "K", requires = "temperature")]
-    pub top_k: Option<usize>,
+    #[arg(long, value_name = "K", requires = "temperature", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top_k: Option<u32>,
     /// Sample from the most likely tokens that together reach P only
-    #[arg(long, value_name = "P", requires = "temperature")]
+    #[arg(long, value_name = "P", requires = "temperature", value_parser = share)]
     pub top_p: Option<f64>,
     /// Seed of the sampling
     #[arg(long, default_value_t = 0, value_name = "N", requires = "temperature")]
@@ -232,4 +232,16 @@ pub struct Inspect {
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// A number above 0.
+fn positive(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if number.is_finite() && number > 0.0 { Ok(number) } else { Err("not above 0".to_owned()) }
+}
+
+/// A number above 0, up to 1.
+fn share(text: &str) -> Result<f64, String> {
+    positive(text)
+        .and_then(|number| if number <= 1.0 { Ok(number) } else { Err("above 1".to_owned()) })
 }

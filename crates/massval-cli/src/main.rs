@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
-use output::Failure;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -9,13 +9,11 @@ use massval::report::table::TableStyle;
 /// The result of a command.
 pub type Done = Result<(), Failure>;
 
-/// Why a command failed, and with which exit code.
+/// Why a command failed. Wrong usage is clap's to report, with exit code 2.
 #[derive(Debug)]
 pub enum Failure {
     /// The work failed: exit code 1.
     Work(String),
-    /// The arguments make no sense together: exit code 2.
-    Usage(String),
     /// Whoever read our output has seen enough: exit code 0, as `head` expects.
     Closed,
 }
@@ -23,14 +21,13 @@ pub enum Failure {
 impl Failure {
     /// One line on standard error, and the exit code.
     pub fn report(self) -> ExitCode {
-        let (line, code) = match self {
+        let line = match self {
             Self::Closed => return ExitCode::SUCCESS,
-            Self::Work(line) => (line, 1),
-            Self::Usage(line) => (line, 2),
+            Self::Work(line) => line,
         };
         // Standard error may be closed, too: then there is nobody to tell.
         let _ = writeln!(io::stderr(), "massval: {}", one_line(&line));
-        ExitCode::from(code)
+        ExitCode::FAILURE
     }
 }
 
@@ -65,6 +62,17 @@ pub fn print_json(value: &impl serde::Serialize) -> Done {
 /// Tells a person something on standard error.
 pub fn tell(text: &dyn fmt::Display) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// A count with a decimal prefix: `538.1 MB`.
+pub fn amount(count: u64, unit: &str) -> String {
+    let (divisor, prefix) = match count {
+        0..1_000 => return format!("{count} {unit}"),
+        1_000..1_000_000 => (1e3, "k"),
+        1_000_000..1_000_000_000 => (1e6, "M"),
+        _ => (1e9, "G"),
+    };
+    format!("{:.1} {prefix}{unit}", count as f64 / divisor)
 }
 
 /// Columns of the terminal; 80 where there is none.

@@ -6,6 +6,7 @@ use massval_detect::{
     ChannelNorms, Criterion, Element, Finding, HeadsView, Layout, RopeBands, TokenSelection,
     channel_norms, summarize,
 };
+use massval_hooks::HookPoint;
 use massval_models::tensorfile::{self, NamedTensor, TensorData};
 use massval_report::schema::{
     DetectResult, ResultKind, SCHEMA_VERSION, TensorSource, TensorVerdict,
@@ -42,7 +43,11 @@ pub fn detect(paths: &[PathBuf], run: &Run, options: &DetectOptions) -> Result<D
     let mut seen = vec![false; options.names.len()];
     for path in paths {
         let file = file_hash(path)?;
-        let found = tensorfile::read(path)?;
+        let mut found = tensorfile::read(path)?;
+        // Layer 2 before layer 10, which names alone do not give.
+        found.sort_by_key(|tensor| {
+            tensor.name.parse().map_or(0, |at: HookPoint| at.layer.unwrap_or(0))
+        });
         let alone = found.len() == 1;
         let before = tensors.len();
         for tensor in found {
@@ -81,7 +86,7 @@ pub fn detect(paths: &[PathBuf], run: &Run, options: &DetectOptions) -> Result<D
         massval_version: env!("CARGO_PKG_VERSION").to_owned(),
         command: run.command.clone(),
         created: run.created.clone(),
-        criterion: options.criterion.clone(),
+        criterion: options.criterion,
         tensors,
     })
 }
@@ -113,11 +118,15 @@ fn verdict(
     let norms = norms.map_err(at)?;
     let bands = options.bands.as_ref();
     let massive = options.criterion.find(&norms);
-    // A dumped tensor knows neither its layer nor its site.
-    let site = if tensor.name.is_empty() { "tensor" } else { tensor.name.as_str() };
-    let summary = summarize(0, site, &norms, &massive, bands).map_err(at)?;
+    // Only a hook point's name says which layer and site a tensor is from.
+    let (layer, site) = match (tensor.name.parse::<HookPoint>(), tensor.name.as_str()) {
+        (Ok(point), _) => (point.layer.unwrap_or(0), point.site.name()),
+        (Err(_), "") => (0, "tensor"),
+        (Err(_), name) => (0, name),
+    };
+    let summary = summarize(layer, site, &norms, &massive, bands).map_err(at)?;
     let mut findings: Vec<Finding> =
-        massive.iter().map(|value| Finding::new(0, site, value, bands)).collect();
+        massive.iter().map(|value| Finding::new(layer, site, value, bands)).collect();
     findings.sort_by(|a, b| b.ratio.total_cmp(&a.ratio));
     Ok(TensorVerdict {
         source,

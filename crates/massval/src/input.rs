@@ -24,7 +24,8 @@ pub enum Prompt {
 /// How text becomes tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PromptOptions {
-    /// Wrap the text as a user's message in the model's chat template.
+    /// Wrap the text as a user's message in the model's chat template, up to where the model's
+    /// answer begins.
     pub chat: bool,
     /// Add the special tokens (BOS, EOS) that the model's tokenizer adds by itself.
     pub special_tokens: bool,
@@ -58,7 +59,8 @@ pub fn tokenize(model: &Model, prompt: &Prompt, options: &PromptOptions) -> Resu
     let mut tokens = match (&text, prompt) {
         (Some(text), _) if options.chat => {
             let messages = [Message::user(text.as_str())];
-            model.tokenizer()?.encode_chat(&messages, &ChatOptions::default())?
+            let options = ChatOptions { add_generation_prompt: true, ..ChatOptions::default() };
+            model.tokenizer()?.encode_chat(&messages, &options)?
         }
         (Some(text), _) => {
             let special = if special_tokens { SpecialTokens::AsModel } else { SpecialTokens::None };

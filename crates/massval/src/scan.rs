@@ -157,7 +157,7 @@ pub fn scan(
     options: &ScanOptions,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<ScanResult> {
-    let criterion = options.criterion.clone().validate()?;
+    let criterion = options.criterion.validate()?;
     let decoder = model.decoder();
     let tokens = &provenance.input.tokens;
     if options.skip_first >= tokens.len() {

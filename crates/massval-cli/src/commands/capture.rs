@@ -1,11 +1,13 @@
 //! `massval capture`.
 
+use std::io::IsTerminal;
+
 use massval::CapturePlan;
 use serde_json::json;
 
 use super::model::Loaded;
 use crate::args::Capture;
-use crate::output::{Done, print, print_json, tell};
+use crate::output::{Done, amount, print, print_json, tell};
 
 pub fn run(args: Capture) -> Done {
     let loaded = Loaded::new(&args.model)?;
@@ -14,9 +16,9 @@ pub fn run(args: Capture) -> Done {
     let patterns: Vec<&str> = args.hooks.iter().map(String::as_str).collect();
     let plan = CapturePlan::new(decoder, &patterns, input.tokens.len())?;
     let size = format!(
-        "{} tensors, {:.1} MB, {} tokens",
+        "{} tensors, {}, {} tokens",
         plan.points().len(),
-        plan.bytes() as f64 / 1e6,
+        amount(plan.bytes(), "B"),
         input.tokens.len(),
     );
     if args.dry_run && !args.json {
@@ -26,14 +28,14 @@ pub fn run(args: Capture) -> Done {
         return print(&size);
     }
     if !args.dry_run {
-        if !args.json {
+        if std::io::stderr().is_terminal() {
             tell(&format_args!("capturing {size}"));
         }
         let provenance = massval::provenance(&loaded.run, loaded.model.checkpoint(), input)?;
         massval::capture(decoder, &plan, &provenance, &args.out)?;
     }
     match args.json {
-        false => print(&format_args!("wrote {}", args.out.display())),
+        false => print(&format_args!("wrote {}: {size}", args.out.display())),
         true => {
             let points: Vec<_> = plan
                 .points()

@@ -12,7 +12,7 @@ use crate::output::{Done, Failure, print, print_json, style, tell, width};
 pub fn run(args: Detect) -> Done {
     let run = Run { command: command(), created: Some(now()), ..Run::default() };
     let options = DetectOptions {
-        criterion: args.criterion.clone().validate()?,
+        criterion: args.criterion.validate()?,
         layout: args.layout,
         skip_first: args.skip_first,
         bands: bands(&args)?,

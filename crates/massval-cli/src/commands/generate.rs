@@ -18,7 +18,7 @@ pub fn run(args: Generate) -> Done {
     };
     let mut options = GenerateOptions::greedy(args.max_new_tokens as usize).with_stop(&stop);
     if let Some(temperature) = args.temperature {
-        let (top_k, top_p, seed) = (args.top_k, args.top_p, args.seed);
+        let (top_k, top_p, seed) = (args.top_k.map(|k| k as usize), args.top_p, args.seed);
         options = options.with_sampling(Sampling::Random { temperature, top_k, top_p, seed });
         loaded.run.seed = Some(seed);
     }

@@ -3,7 +3,7 @@
 use massval::models::{Checkpoint, PositionEncoding};
 
 use crate::args::Inspect;
-use crate::output::{Done, Failure, print, print_json};
+use crate::output::{Done, Failure, amount, print, print_json};
 
 pub fn run(args: Inspect) -> Done {
     let checkpoint = Checkpoint::inspect(&args.model)?;
@@ -35,16 +35,16 @@ fn text(checkpoint: &Checkpoint) -> String {
     };
     let stored: Vec<String> =
         checkpoint.stored.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    let parameters = config.parameters();
+    let (parameters, files) = (config.parameters(), checkpoint.files.len());
     let mut lines = vec![
         ("architecture", config.architecture.clone()),
-        ("parameters", format!("{:.1} M", parameters as f64 / 1e6)),
+        ("parameters", amount(parameters, "").trim_end().to_owned()),
         ("layers", config.layers.to_string()),
         ("width", format!("{} (MLP {})", config.d_model, config.d_mlp)),
         (
             "heads",
             format!(
-                "{} queries, {} keys and values, {} channels",
+                "{} of queries, {} of keys and values, {} channels",
                 config.heads, config.kv_heads, config.head_dim
             ),
         ),
@@ -57,14 +57,15 @@ fn text(checkpoint: &Checkpoint) -> String {
         (
             "stored as",
             format!(
-                "{}, {:.1} MB in {} file(s)",
+                "{}, {} in {} file{}",
                 checkpoint.format,
-                checkpoint.bytes as f64 / 1e6,
-                checkpoint.files.len()
+                amount(checkpoint.bytes, "B"),
+                files,
+                if files == 1 { "" } else { "s" }
             ),
         ),
         ("tensors", stored.join(", ")),
-        ("in f32", format!("{:.1} MB", parameters as f64 * 4.0 / 1e6)),
+        ("in f32", amount(parameters.saturating_mul(4), "B")),
         ("report", checkpoint.report.to_string()),
     ];
     if !checkpoint.unread_fields.is_empty() {

@@ -1,5 +1,7 @@
 //! `massval scan`.
 
+use std::path::Path;
+
 use massval::report::schema::ScanResult;
 use massval::report::{html, table};
 use massval::{ScanOptions, models::tensorfile::atomic_write};
@@ -10,12 +12,11 @@ use crate::output::{Done, Failure, print, print_json, style, tell, width};
 use crate::progress::Progress;
 
 pub fn run(args: Scan) -> Done {
-    std::fs::create_dir_all(&args.out)
-        .map_err(|error| Failure::Work(format!("{}: {error}", args.out.display())))?;
+    check_folder(&args.out)?;
     let loaded = Loaded::new(&args.model)?;
     let input = loaded.input(&args.input)?;
     let provenance = massval::provenance(&loaded.run, loaded.model.checkpoint(), input)?;
-    let mut options = ScanOptions { criterion: args.criterion.clone(), ..ScanOptions::default() };
+    let mut options = ScanOptions { criterion: args.criterion, ..ScanOptions::default() };
     options.skip_first = args.skip_first;
     if args.no_activations {
         options.activations = None;
@@ -32,11 +33,30 @@ pub fn run(args: Scan) -> Done {
     }
 }
 
+/// Finds out before the long work that no folder can be at `path`.
+fn check_folder(path: &Path) -> Done {
+    let there = path.ancestors().find_map(|part| std::fs::metadata(part).ok().map(|at| (part, at)));
+    match there {
+        Some((part, at)) if !at.is_dir() => {
+            let what = format!("{}: {} is not a folder", path.display(), part.display());
+            Err(Failure::Work(what))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes both files, or none.
 fn write(args: &Scan, result: &ScanResult) -> Done {
     let (json, page) = (args.out.join("scan.json"), args.out.join("scan.html"));
-    result.write(&json)?;
     let html = html::scan_page(result)?;
-    atomic_write(&page, |out| out.write_all(html.as_bytes()))?;
+    std::fs::create_dir_all(&args.out)
+        .map_err(|error| Failure::Work(format!("{}: {error}", args.out.display())))?;
+    result.write(&json)?;
+    if let Err(error) = atomic_write(&page, |out| out.write_all(html.as_bytes())) {
+        // Half a result is none; the error that matters is the page's.
+        let _ = std::fs::remove_file(&json);
+        return Err(error.into());
+    }
     if !args.json {
         tell(&format_args!("wrote {} and {}", json.display(), page.display()));
     }
