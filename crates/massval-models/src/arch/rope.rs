@@ -31,6 +31,7 @@ pub(super) fn read(
         |key: &str| number(key)?.ok_or_else(|| fields.error(&format!("{name}.{key}"), "missing"));
 
     let outer = fields.opt_f64("rope_theta")?;
+    let outer_theta = outer.is_some();
     let theta = match (outer, number("rope_theta")?) {
         (Some(a), Some(b)) if a != b => {
             return Err(fields.error("rope_theta", format!("{a} here, {b} in {name}")));
@@ -59,7 +60,8 @@ pub(super) fn read(
             return Err(fields.error(&format!("{name}.rope_type"), what));
         }
     };
-    let wrong = |error: massval_detect::Error| fields.error(name, error.to_string());
+    let theta_at = if outer_theta { "rope_theta" } else { name };
+    let wrong = |error: massval_detect::Error| fields.error(theta_at, error.to_string());
     // Checks theta and the dimensions, scaled or not.
     let plain =
         RopeBands::new(head_dim, rotary_dim, theta, PairLayout::HalfSplit).map_err(wrong)?;
