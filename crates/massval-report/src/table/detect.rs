@@ -8,25 +8,22 @@ use crate::words::{self, plural, short, short_or_none};
 /// The result of `massval detect` as text of at most `width` columns: a line for each tensor, then
 /// the strongest findings of each.
 pub fn detect_table(result: &DetectResult, width: usize, style: TableStyle) -> String {
-    let header =
-        ["tensor", "layout", "tokens", "heads", "channels", "massive", "heads hit", "top ratio"];
-    let name_width = width.saturating_sub(66).max(12);
+    let header = ["tensor", "tokens", "heads", "channels", "massive", "top ratio"];
+    let name_width = width.saturating_sub(46).max(12);
     let row = |tensor: &TensorVerdict| {
         vec![
             cut(&words::plain(&tensor.source.label()), name_width),
-            tensor.source.layout.to_string(),
             tensor.tokens.to_string(),
             tensor.heads.to_string(),
             tensor.head_dim.to_string(),
             tensor.summary.count.to_string(),
-            tensor.summary.heads_hit.to_string(),
             short_or_none(Some(f64::from(tensor.summary.top_ratio))),
         ]
     };
     let mut out = wrap(&words::criterion(&result.criterion), width);
     out.push(String::new());
     let rows = result.tensors.iter().map(row).collect();
-    out.extend(lines(style, header.map(str::to_owned).to_vec(), rows, &[0, 1], false));
+    out.extend(lines(style, header.map(str::to_owned).to_vec(), rows, &[0], false));
     for tensor in &result.tensors {
         out.push(String::new());
         let title = format!(
