@@ -8,6 +8,7 @@ use massval_models::tensorfile::{NamedTensor, TensorData, write_safetensors};
 use massval_models::{Batch, Decoder, DecoderConfig, LogitsAt};
 use massval_report::schema::Provenance;
 
+use crate::watch::Watch;
 use crate::{Error, Result};
 
 /// What a capture will write: each point with its extents in the file, before anything runs.
@@ -35,7 +36,8 @@ impl CapturePlan {
         if points.is_empty() {
             return Err(Error::Input("no hook point was asked for; name at least one".to_owned()));
         }
-        points.sort_by_key(|(point, _)| (point.layer, point.site.name()));
+        let order: Vec<HookPoint> = available.iter().collect();
+        points.sort_by_key(|(point, _)| order.iter().position(|known| known == point));
         Ok(Self { points, seq })
     }
 
@@ -99,7 +101,8 @@ impl Hook for Keeper {
 /// Runs the model over the input of `provenance` and writes what `plan` names to `out`: one f32
 /// tensor for each hook point under its canonical name, and `token_ids`.
 ///
-/// The file's metadata holds the layout and the provenance.
+/// The file's metadata holds the layout and the provenance. `progress` is told before each layer:
+/// how many are done, of how many.
 ///
 /// # Errors
 /// If the input does not fit the model or the plan, or the file cannot be written.
@@ -108,6 +111,7 @@ pub fn capture(
     plan: &CapturePlan,
     provenance: &Provenance,
     out: &Path,
+    progress: &mut dyn FnMut(usize, usize),
 ) -> Result<()> {
     let tokens = &provenance.input.tokens;
     if tokens.len() != plan.seq {
@@ -117,6 +121,8 @@ pub fn capture(
     let mut keeper = Keeper::default();
     let mut hooks = HookSet::new(decoder.hook_points());
     let points: Vec<HookPoint> = plan.points().map(|(point, _)| point).collect();
+    let mut watch = Watch::new(decoder, progress);
+    hooks.add(Watch::POINTS, &mut watch)?;
     hooks.add_at(&points, &mut keeper)?;
     decoder.forward(&Batch::single(tokens)?, None, &mut hooks, LogitsAt::Nowhere)?;
     hooks.finish()?;
@@ -127,7 +133,9 @@ pub fn capture(
     write(out, &tensors, provenance, layout)
 }
 
-/// Writes `logits` as `[vocab]`, or as `[positions, vocab]` if `all_positions`, and `token_ids`.
+/// Writes `logits` as `[vocab]`, or as `[positions, vocab]` if `all_positions`, and `token_ids`;
+/// returns the last position's. `progress` is told before each layer: how many are done, of how
+/// many.
 ///
 /// # Errors
 /// If the input does not fit the model, or the file cannot be written.
@@ -136,10 +144,15 @@ pub fn logits(
     provenance: &Provenance,
     all_positions: bool,
     out: &Path,
+    progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<f32>> {
     let tokens = &provenance.input.tokens;
     let at = if all_positions { LogitsAt::All } else { LogitsAt::Last };
-    let logits = decoder.forward(&Batch::single(tokens)?, None, &mut HookSet::none(), at)?;
+    let mut watch = Watch::new(decoder, progress);
+    let mut hooks = HookSet::new(decoder.hook_points());
+    hooks.add(Watch::POINTS, &mut watch)?;
+    let logits = decoder.forward(&Batch::single(tokens)?, None, &mut hooks, at)?;
+    hooks.finish()?;
     let logits = logits.ok_or_else(|| Error::Input("no logits came back".to_owned()))?;
     let [_, positions, vocab] = logits.dims();
     let values = logits.try_into_vec_as::<f32>().map_err(|error| {

@@ -13,6 +13,7 @@ use massval_report::schema::{
 };
 
 use crate::provenance::{Run, file_hash};
+use crate::scan::is_rotary;
 use crate::{Error, Result};
 
 /// How dumped tensors are to be read and judged.
@@ -116,13 +117,14 @@ fn verdict(
         }
     };
     let norms = norms.map_err(at)?;
-    let bands = options.bands.as_ref();
+    let point = tensor.name.parse::<HookPoint>().ok();
+    let bands = options.bands.as_ref().filter(|_| point.is_none_or(|point| is_rotary(point.site)));
     let massive = options.criterion.find(&norms);
     // Only a hook point's name says which layer and site a tensor is from.
-    let (layer, site) = match (tensor.name.parse::<HookPoint>(), tensor.name.as_str()) {
-        (Ok(point), _) => (point.layer.unwrap_or(0), point.site.name()),
-        (Err(_), "") => (0, "tensor"),
-        (Err(_), name) => (0, name),
+    let (layer, site) = match (point, tensor.name.as_str()) {
+        (Some(point), _) => (point.layer.unwrap_or(0), point.site.name()),
+        (None, "") => (0, "tensor"),
+        (None, name) => (0, name),
     };
     let summary = summarize(layer, site, &norms, &massive, bands).map_err(at)?;
     let mut findings: Vec<Finding> =

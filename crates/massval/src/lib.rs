@@ -43,6 +43,7 @@ mod error;
 mod input;
 mod provenance;
 mod scan;
+mod watch;
 
 pub use massval_detect as detect;
 pub use massval_hooks as hooks;

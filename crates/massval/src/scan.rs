@@ -13,6 +13,7 @@ use massval_report::schema::{
     Provenance, ResultKind, RopeInfo, SCHEMA_VERSION, ScanResult, SiteNorms, SiteTotal,
 };
 
+use crate::watch::Watch;
 use crate::{Error, Result};
 
 /// Massive activations of one layer that a result keeps; all are counted.
@@ -126,23 +127,6 @@ impl Hook for ActivationCollector {
     }
 }
 
-/// Tells how far the pass has come.
-struct Watch<'a> {
-    layers: usize,
-    progress: &'a mut dyn FnMut(usize, usize),
-}
-
-impl Hook for Watch<'_> {
-    fn name(&self) -> &str {
-        "progress"
-    }
-
-    fn apply(&mut self, at: &At<'_>, x: Activation) -> Result<Activation, HookFailure> {
-        (self.progress)(at.point.layer.unwrap_or_default(), self.layers);
-        Ok(x)
-    }
-}
-
 /// Runs `model` over the input of `provenance` and reports its massive values: Q and K before and
 /// after RoPE (where it has RoPE), V, and the residual stream's massive activations.
 ///
@@ -172,9 +156,9 @@ pub fn scan(
     let mut norms = NormCollector::new(options.skip_first);
     let mut activations =
         options.activations.map(|rule| ActivationCollector { rule, layers: BTreeMap::new() });
-    let mut watch = Watch { layers: decoder.config().layers, progress };
+    let mut watch = Watch::new(decoder, progress);
     let mut hooks = HookSet::new(decoder.hook_points());
-    hooks.add(&["resid_pre"], &mut watch)?;
+    hooks.add(Watch::POINTS, &mut watch)?;
     hooks.add(sites, &mut norms)?;
     if let Some(activations) = &mut activations {
         hooks.add(&["resid_post"], activations)?;
@@ -188,10 +172,11 @@ pub fn scan(
     let mut site_norms = Vec::new();
     for (point, norms) in norms.finish()? {
         let (layer, site) = (point.layer.unwrap_or_default(), point.site.name());
+        let bands = bands.as_ref().filter(|_| is_rotary(point.site));
         let massive = criterion.find(&norms);
-        let summary = summarize(layer, site, &norms, &massive, bands.as_ref())?;
-        found.extend(massive.iter().map(|value| Finding::new(layer, site, value, bands.as_ref())));
-        site_norms.push(SiteNorms::new(summary, &norms, bands.as_ref())?);
+        let summary = summarize(layer, site, &norms, &massive, bands)?;
+        found.extend(massive.iter().map(|value| Finding::new(layer, site, value, bands)));
+        site_norms.push(SiteNorms::new(summary, &norms, bands)?);
     }
     found.sort_by(|a, b| b.ratio.total_cmp(&a.ratio));
     let pieces = provenance.input.pieces.clone();
@@ -208,6 +193,11 @@ pub fn scan(
         sites: site_norms,
         provenance,
     })
+}
+
+/// Whether RoPE turns, or will turn, the channels of `site` in pairs. Values stay as they are.
+pub(crate) fn is_rotary(site: Site) -> bool {
+    matches!(site, Site::Q | Site::K | Site::QNormed | Site::KNormed | Site::RotQ | Site::RotK)
 }
 
 fn model_shape(config: &DecoderConfig) -> ModelShape {
