@@ -42,16 +42,16 @@ pub struct ModelArgs {
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// Where to compute: cpu, wgpu, vulkan, cuda, cuda:N
-    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    #[arg(help_heading = "Where it runs", long, default_value = "cpu", value_name = "DEVICE")]
     pub device: DeviceName,
     /// Number type of weights and activations
-    #[arg(long, default_value = "f32", value_name = "TYPE", value_parser = ["f32", "f16", "bf16"])]
+    #[arg(help_heading = "Where it runs", long, default_value = "f32", value_name = "TYPE", value_parser = ["f32", "f16", "bf16"])]
     pub dtype: String,
     /// Threads to compute with [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(help_heading = "Where it runs", long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
     /// Print the seconds spent on loading and on the pass to standard error
-    #[arg(long)]
+    #[arg(help_heading = "Where it runs", long)]
     pub timings: bool,
 }
 
@@ -61,13 +61,13 @@ pub struct InputArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     /// Read no more than the first N tokens
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = "What it reads", long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_tokens: Option<u32>,
     /// Wrap the text as a user's message in the model's chat template, up to the answer
-    #[arg(long, conflicts_with = "tokens")]
+    #[arg(help_heading = "What it reads", long, conflicts_with = "tokens")]
     pub chat: bool,
     /// Do not add the tokenizer's special tokens (BOS, EOS)
-    #[arg(long, conflicts_with_all = ["tokens", "chat"])]
+    #[arg(help_heading = "What it reads", long, conflicts_with_all = ["tokens", "chat"])]
     pub no_special_tokens: bool,
 }
 
@@ -75,17 +75,20 @@ pub struct InputArgs {
 #[group(required = true, multiple = false)]
 pub struct SourceArgs {
     /// A text file, UTF-8
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "What it reads", long, value_name = "FILE")]
     pub text: Option<PathBuf>,
     /// A text
-    #[arg(long, value_name = "TEXT")]
+    #[arg(help_heading = "What it reads", long, value_name = "TEXT")]
     pub prompt: Option<String>,
     /// Token ids, separated by commas
-    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    #[arg(help_heading = "What it reads", long, value_name = "IDS", value_delimiter = ',')]
     pub tokens: Option<Vec<u32>>,
 }
 
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "massval scan <MODEL> <--text FILE|--prompt TEXT|--tokens IDS> [OPTIONS]"
+)]
 pub struct Scan {
     #[command(flatten)]
     pub model: ModelArgs,
@@ -109,6 +112,9 @@ pub struct Scan {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "massval capture <MODEL> <--text FILE|--prompt TEXT|--tokens IDS>\n                --hooks GLOB.. --out FILE [OPTIONS]"
+)]
 pub struct Capture {
     #[command(flatten)]
     pub model: ModelArgs,
@@ -160,6 +166,9 @@ pub struct Detect {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "massval logits <MODEL> <--text FILE|--prompt TEXT|--tokens IDS>\n                --out FILE [OPTIONS]"
+)]
 pub struct Logits {
     #[command(flatten)]
     pub model: ModelArgs,
@@ -177,6 +186,9 @@ pub struct Logits {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "massval generate <MODEL> <--text FILE|--prompt TEXT|--tokens IDS>\n                [OPTIONS]"
+)]
 pub struct Generate {
     #[command(flatten)]
     pub model: ModelArgs,

@@ -75,6 +75,31 @@ pub fn amount(count: u64, unit: &str) -> String {
     format!("{:.1} {prefix}{unit}", count as f64 / divisor)
 }
 
+/// A count of things: `1 token`, `2 tokens`.
+pub fn plural(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `text` broken at spaces to fit the terminal, its further lines indented like its first, which
+/// stands at column `indent` already.
+pub fn wrap(text: &str, indent: usize) -> String {
+    let (width, mut out, mut column) = (width(), String::new(), indent);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column > indent && column + 1 + length > width {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if column > indent {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}
+
 /// Columns of the terminal; 80 where there is none.
 pub fn width() -> usize {
     match terminal_size::terminal_size() {

@@ -34,7 +34,9 @@ impl Progress {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
             self.shown = true;
         }
-        self.bar.set_length(total as u64);
+        if self.bar.length() != Some(total as u64) {
+            self.bar.set_length(total as u64);
+        }
         self.bar.set_position(done as u64);
     }
 

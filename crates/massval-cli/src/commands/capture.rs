@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::model::Loaded;
 use crate::args::Capture;
-use crate::output::{Done, amount, print, print_json, tell};
+use crate::output::{Done, amount, plural, print, print_json, tell};
+use crate::progress::Progress;
 
 pub fn run(args: Capture) -> Done {
     let loaded = Loaded::new(&args.model)?;
@@ -16,10 +17,10 @@ pub fn run(args: Capture) -> Done {
     let patterns: Vec<&str> = args.hooks.iter().map(String::as_str).collect();
     let plan = CapturePlan::new(decoder, &patterns, input.tokens.len())?;
     let size = format!(
-        "{} tensors, {}, {} tokens",
-        plan.points().len(),
+        "{}, {}, {}",
+        plural(plan.points().len(), "tensor"),
         amount(plan.bytes(), "B"),
-        input.tokens.len(),
+        plural(input.tokens.len(), "token"),
     );
     if args.dry_run && !args.json {
         for (point, shape) in plan.points() {
@@ -32,7 +33,11 @@ pub fn run(args: Capture) -> Done {
             tell(&format_args!("capturing {size}"));
         }
         let provenance = massval::provenance(&loaded.run, loaded.model.checkpoint(), input)?;
-        massval::capture(decoder, &plan, &provenance, &args.out)?;
+        let mut progress = Progress::new("reading");
+        massval::capture(decoder, &plan, &provenance, &args.out, &mut |done, all| {
+            progress.at(done, all);
+        })?;
+        loaded.timing("capture", progress.finish());
     }
     match args.json {
         false => print(&format_args!("wrote {}: {size}", args.out.display())),

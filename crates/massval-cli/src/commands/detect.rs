@@ -27,7 +27,7 @@ pub fn run(args: Detect) -> Done {
     }
     match args.json {
         true => print_json(&result),
-        false => print(&detect_table(&result, width(), style())),
+        false => print(&detect_table(&result, width(), style()).trim_end()),
     }
 }
 

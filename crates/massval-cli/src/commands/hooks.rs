@@ -4,7 +4,7 @@ use massval::hooks::{ModelPoints, explain, select};
 use massval::models::Checkpoint;
 
 use crate::args::Hooks;
-use crate::output::{Done, print, print_json};
+use crate::output::{Done, print, print_json, wrap};
 
 pub fn run(args: Hooks) -> Done {
     let config = Checkpoint::inspect(&args.model)?.config;
@@ -31,7 +31,7 @@ pub fn run(args: Hooks) -> Done {
     }
     for explanation in explained {
         print(&format_args!("{}  {}", explanation.point, explanation.dims))?;
-        print(&format_args!("  {}", explanation.description))?;
+        print(&format_args!("  {}", wrap(explanation.description, 2)))?;
         for alias in explanation.aliases.iter().skip(1) {
             print(&format_args!("  also {}", alias.name))?;
         }

@@ -3,7 +3,7 @@
 use massval::models::{Checkpoint, PositionEncoding};
 
 use crate::args::Inspect;
-use crate::output::{Done, Failure, amount, print, print_json};
+use crate::output::{Done, Failure, amount, plural, print, print_json, wrap};
 
 pub fn run(args: Inspect) -> Done {
     let checkpoint = Checkpoint::inspect(&args.model)?;
@@ -35,7 +35,7 @@ fn text(checkpoint: &Checkpoint) -> String {
     };
     let stored: Vec<String> =
         checkpoint.stored.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    let (parameters, files) = (config.parameters(), checkpoint.files.len());
+    let parameters = config.parameters();
     let mut lines = vec![
         ("architecture", config.architecture.clone()),
         ("parameters", amount(parameters, "").trim_end().to_owned()),
@@ -57,11 +57,10 @@ fn text(checkpoint: &Checkpoint) -> String {
         (
             "stored as",
             format!(
-                "{}, {} in {} file{}",
+                "{}, {} in {}",
                 checkpoint.format,
                 amount(checkpoint.bytes, "B"),
-                files,
-                if files == 1 { "" } else { "s" }
+                plural(checkpoint.files.len(), "file")
             ),
         ),
         ("tensors", stored.join(", ")),
@@ -71,6 +70,6 @@ fn text(checkpoint: &Checkpoint) -> String {
     if !checkpoint.unread_fields.is_empty() {
         lines.push(("not read", format!("config fields {}", checkpoint.unread_fields.join(", "))));
     }
-    let line = |(name, value): (&str, String)| format!("{name:<13} {value}");
+    let line = |(name, value): (&str, String)| format!("{name:<13} {}", wrap(&value, 14));
     lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::model::Loaded;
 use crate::args::Logits;
 use crate::output::{Done, print, print_json};
+use crate::progress::Progress;
 
 /// How many tokens are shown.
 const SHOWN: usize = 5;
@@ -13,7 +14,16 @@ pub fn run(args: Logits) -> Done {
     let loaded = Loaded::new(&args.model)?;
     let input = loaded.input(&args.input)?;
     let provenance = massval::provenance(&loaded.run, loaded.model.checkpoint(), input)?;
-    let last = massval::logits(loaded.model.decoder(), &provenance, args.all_positions, &args.out)?;
+    let mut progress = Progress::new("reading");
+    let mut at = |done, all| progress.at(done, all);
+    let last = massval::logits(
+        loaded.model.decoder(),
+        &provenance,
+        args.all_positions,
+        &args.out,
+        &mut at,
+    )?;
+    loaded.timing("logits", progress.finish());
     let mut order: Vec<usize> = (0..last.len()).collect();
     order.sort_by(|&a, &b| last[b].total_cmp(&last[a]));
     let top: Vec<_> = order

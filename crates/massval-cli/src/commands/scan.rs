@@ -29,7 +29,7 @@ pub fn run(args: Scan) -> Done {
     write(&args, &result)?;
     match args.json {
         true => print_json(&result),
-        false => print(&table::scan_table(&result, width(), style())?),
+        false => print(&table::scan_table(&result, width(), style())?.trim_end()),
     }
 }
 
