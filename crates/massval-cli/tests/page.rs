@@ -1,0 +1,64 @@
+//! The page that a scan writes, in a real browser: its controls work, and it fits narrow and wide
+//! windows.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::{fixture, repository, smollm2, succeed};
+use tempfile::tempdir;
+
+/// The environment variable that makes a missing browser a failure.
+const REQUIRE_CHROMIUM: &str = "MASSVAL_REQUIRE_CHROMIUM";
+
+/// Whether there is a browser; where there is none, a note says so.
+///
+/// # Panics
+/// If there is none and `MASSVAL_REQUIRE_CHROMIUM` is set.
+fn browser() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = std::env::split_paths(&path)
+        .any(|folder| ["chromium", "google-chrome"].iter().any(|name| folder.join(name).is_file()));
+    if there || std::env::var_os("CHROMIUM").is_some() {
+        return true;
+    }
+    let note = "no chromium on the path; CHROMIUM names another";
+    assert!(std::env::var_os(REQUIRE_CHROMIUM).is_none(), "{note}");
+    eprintln!("skipped: {note}");
+    false
+}
+
+/// Scans a model and lets the page test itself.
+fn check(model: &Path, text: &str) {
+    let out = tempdir().unwrap();
+    let (model, folder) = (model.to_str().unwrap(), out.path().to_str().unwrap());
+    succeed(["scan", model, "--prompt", text, "--out", folder]);
+    let page = out.path().join("scan.html");
+    let html = std::fs::read_to_string(&page).unwrap();
+    for outside in ["src=\"http", "href=\"http", "url(http", "@import"] {
+        assert!(!html.contains(outside), "the page needs {outside}");
+    }
+    let output = Command::new("bash")
+        .arg(repository("scripts/check-page.sh"))
+        .arg(&page)
+        .output()
+        .expect("bash runs");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn the_page_of_a_small_model() {
+    if browser() {
+        check(&fixture("gguf-llama/f32.gguf"), "the hen, the 3 eggs; 1024 hellos");
+        check(&fixture("gguf-llama/mixed.gguf"), "the hens");
+    }
+}
+
+#[test]
+fn the_page_of_a_real_model() {
+    if let (true, Some(model)) = (browser(), smollm2()) {
+        check(&model, "The old lighthouse at the edge of the village had been dark for years.");
+    }
+}
