@@ -1,0 +1,1 @@
+//! Tasks whose answer stands in the prompt, generated from a seed.

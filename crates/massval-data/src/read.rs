@@ -1,0 +1,1 @@
+//! Readers of the usual sets in the schemas they are published in.

@@ -1,0 +1,1 @@
+//! True and false questions out of facts that one supplies.

@@ -1,0 +1,1 @@
+//! Windows of text for perplexity, by the rules of the papers.
