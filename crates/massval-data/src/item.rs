@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Encode, Error, Result, token_span};
+
 /// One question with its answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -125,5 +127,89 @@ impl Item {
             choices: Vec::new(),
             pair: None,
         }
+    }
+
+    /// Sets `evidence_tokens`: the tokens of the prompt, encoded without special tokens, that hold
+    /// the evidence. An item without evidence stays without.
+    ///
+    /// # Errors
+    /// What the tokenizer says; [`Error::Tokenizer`] if none of its tokens holds the evidence.
+    pub fn locate(&mut self, tokenizer: &dyn Encode) -> Result<()> {
+        let Some(bytes) = self.evidence.clone() else {
+            self.evidence_tokens = None;
+            return Ok(());
+        };
+        let tokens = tokenizer.encode(&self.prompt, false)?;
+        let span = token_span(&tokens, bytes.clone()).ok_or_else(|| Error::Tokenizer {
+            what: format!(
+                "no token of item {} holds its evidence, bytes {} to {} of {}",
+                self.id,
+                bytes.start,
+                bytes.end,
+                self.prompt.len()
+            ),
+        })?;
+        self.evidence_tokens = Some(span);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Token;
+
+    /// A token per word, the blank before it included; one special token in front if asked.
+    struct Words;
+
+    impl Encode for Words {
+        fn encode(&self, text: &str, special: bool) -> Result<Vec<Token>> {
+            let mut tokens = Vec::new();
+            if special {
+                tokens.push(Token { id: 0, bytes: 0..0 });
+            }
+            let mut start = 0;
+            for word in text.split_inclusive(' ') {
+                tokens.push(Token { id: 1, bytes: start..start + word.len() });
+                start += word.len();
+            }
+            Ok(tokens)
+        }
+
+        fn identity(&self) -> String {
+            "words".to_owned()
+        }
+    }
+
+    fn item(evidence: Option<Range<usize>>) -> Item {
+        let gold = Gold::Text { answers: vec!["four".to_owned()] };
+        let mut item = Item::new(0, "test/0", "one two three", gold);
+        item.evidence = evidence;
+        item
+    }
+
+    #[test]
+    fn evidence_is_found_without_special_tokens() {
+        let mut item = item(Some(4..13));
+        item.locate(&Words).unwrap();
+        assert_eq!(item.evidence_tokens, Some(1..3));
+    }
+
+    #[test]
+    fn no_evidence_no_tokens() {
+        let mut item = item(None);
+        item.evidence_tokens = Some(0..1);
+        item.locate(&Words).unwrap();
+        assert_eq!(item.evidence_tokens, None);
+    }
+
+    #[test]
+    fn evidence_outside_the_prompt_is_an_error() {
+        let mut item = item(Some(13..20));
+        let error = item.locate(&Words).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "tokenizer: no token of item test/0 holds its evidence, bytes 13 to 20 of 13"
+        );
     }
 }
