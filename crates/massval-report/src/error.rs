@@ -51,7 +51,10 @@ pub enum Error {
         known: u32,
     },
     /// A result file holds the result of another command.
-    #[error("{}: holds the result of `{found}`, expected `{expected}`", path.display())]
+    #[error(
+        "{}: holds the result of `{found}`, expected `{expected}`; name a file that `massval {expected}` wrote",
+        path.display()
+    )]
     Kind {
         /// The file.
         path: PathBuf,
@@ -59,6 +62,18 @@ pub enum Error {
         found: String,
         /// The kind that was asked for.
         expected: &'static str,
+    },
+    /// A result file holds the result of a command that this version does not have.
+    #[error(
+        "{}: holds the result of `{found}`, which this version of massval does not know; \
+         read it with the massval that wrote it",
+        path.display()
+    )]
+    UnknownKind {
+        /// The file.
+        path: PathBuf,
+        /// The kind it states.
+        found: String,
     },
     /// A field contradicts another field, or holds a value that cannot be.
     #[error("field `{field}` of the result: {reason}")]
@@ -81,6 +96,10 @@ impl Error {
 
     pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
         Self::Write { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn json(path: &Path, source: serde_json::Error) -> Self {
+        Self::Json { path: path.to_owned(), source }
     }
 
     pub(crate) fn field(field: impl Into<String>, reason: impl Into<String>) -> Self {

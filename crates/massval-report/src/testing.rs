@@ -1,10 +1,15 @@
-//! The result that the tests of this crate look at: four layers of SmolLM2-135M-Instruct.
+//! The results that the tests of this crate look at, all of SmolLM2-135M-Instruct: four layers of
+//! a scan, and a small disruption experiment.
+
+mod experiment;
 
 use massval_detect::{ChannelNorms, Criterion, Finding, Layout, summarize};
 
 use crate::schema::{
     DetectResult, FileHash, ResultKind, SCHEMA_VERSION, ScanResult, TensorSource, TensorVerdict,
 };
+
+pub(crate) use experiment::{disrupt, perplexity, wilson};
 
 /// The fixture made by `tests/fixtures/make_scan.py`.
 pub(crate) fn scan() -> ScanResult {

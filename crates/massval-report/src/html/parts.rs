@@ -199,6 +199,7 @@ fn input_words(input: &InputIdentity) -> String {
         InputSource::Text => "text file",
         InputSource::Prompt => "prompt",
         InputSource::Tokens => "token ids",
+        InputSource::Tasks => "items of tasks",
     };
     let file = input.file.as_deref().map(|file| format!(" {file}")).unwrap_or_default();
     let with = |yes: bool| if yes { "with" } else { "without" };

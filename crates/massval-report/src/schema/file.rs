@@ -20,23 +20,29 @@ pub(super) fn write<T: Serialize>(path: &Path, result: &T) -> Result<()> {
 /// Reads the result of `kind` at `path`; the caller checks its fields.
 pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: ResultKind) -> Result<T> {
     let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
-    let json = |source| Error::Json { path: path.to_owned(), source };
-    let header: Header = serde_json::from_slice(&bytes).map_err(json)?;
-    if header.schema_version != u64::from(SCHEMA_VERSION) {
-        return Err(Error::SchemaVersion {
-            path: path.to_owned(),
-            found: header.schema_version,
-            known: SCHEMA_VERSION,
-        });
+    let found = header(path, &bytes)?.kind;
+    if found != kind.as_str() {
+        return Err(Error::Kind { path: path.to_owned(), found, expected: kind.as_str() });
     }
-    if header.kind != kind.as_str() {
-        return Err(Error::Kind {
-            path: path.to_owned(),
-            found: header.kind,
-            expected: kind.as_str(),
-        });
+    serde_json::from_slice(&bytes).map_err(|e| Error::json(path, e))
+}
+
+/// The kind that the result file at `path` states.
+pub(super) fn kind(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
+    Ok(header(path, &bytes)?.kind)
+}
+
+fn header(path: &Path, bytes: &[u8]) -> Result<Header> {
+    let header: Header = serde_json::from_slice(bytes).map_err(|e| Error::json(path, e))?;
+    if header.schema_version == u64::from(SCHEMA_VERSION) {
+        return Ok(header);
     }
-    serde_json::from_slice(&bytes).map_err(json)
+    Err(Error::SchemaVersion {
+        path: path.to_owned(),
+        found: header.schema_version,
+        known: SCHEMA_VERSION,
+    })
 }
 
 /// The two fields that say how to read the rest.

@@ -5,19 +5,31 @@
 //! from 0. K and V are counted per KV head.
 
 mod activations;
+mod any;
+mod arm;
 mod check;
 mod detect;
+mod disrupt;
 mod file;
+mod perplexity;
 mod provenance;
 mod rope;
 mod scan;
+mod score;
 
 pub use activations::{ActivationHit, ActivationRule, ActivationsSection, LayerActivations};
+pub use any::AnyResult;
+pub use arm::{Arm, ArmRole, Interval, SweepPoint};
 pub use detect::{DetectResult, TensorSource, TensorVerdict};
+pub use disrupt::{Cell, Comparison, DisruptResult, EffectSize, Progress, TaskInfo, TaskSide};
+pub use perplexity::{PerplexityArm, PerplexityResult, WindowNll, WindowRule};
 pub use provenance::{FileHash, InputIdentity, InputSource, ModelIdentity, Provenance};
 pub use rope::RopeInfo;
 pub use scan::{CountedTokens, ModelShape, ScanResult, SiteNorms, SiteTotal};
+pub use score::{CellMetrics, DefinedPerplexity, Diversity, Score};
 
+#[cfg(test)]
+mod experiment_tests;
 #[cfg(test)]
 mod tests;
 
@@ -33,14 +45,23 @@ pub enum ResultKind {
     Scan,
     /// `massval detect`.
     Detect,
+    /// `massval disrupt`.
+    Disrupt,
+    /// `massval perplexity`.
+    Perplexity,
 }
 
 impl ResultKind {
+    /// Every kind that this version knows.
+    pub(crate) const ALL: [Self; 4] = [Self::Scan, Self::Detect, Self::Disrupt, Self::Perplexity];
+
     /// The word in the file's `kind` field.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Scan => "scan",
             Self::Detect => "detect",
+            Self::Disrupt => "disrupt",
+            Self::Perplexity => "perplexity",
         }
     }
 }

@@ -70,20 +70,22 @@ pub struct InputIdentity {
     /// The text file, for [`InputSource::Text`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// SHA-256 of the input's bytes before tokenization, lower-case hexadecimal.
+    /// SHA-256 of the input's bytes before tokenization, lower-case hexadecimal; for
+    /// [`InputSource::Tasks`] over all items in order.
     pub sha256: String,
     /// Whether the model's chat template was applied.
     pub chat: bool,
     /// Whether the tokenizer added its special tokens (BOS and the like).
     pub special_tokens: bool,
-    /// Every token id that entered the model, in order.
+    /// Every token id that entered the model, in order; empty for [`InputSource::Tasks`], and
+    /// where a long text is named by its hash alone.
     pub tokens: Vec<u32>,
     /// The text of each token, beside `tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pieces: Option<Vec<String>>,
 }
 
-/// How the input was given on the command line.
+/// How the input was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -94,4 +96,6 @@ pub enum InputSource {
     Prompt,
     /// Token ids on the command line.
     Tokens,
+    /// The items of the result's tasks.
+    Tasks,
 }

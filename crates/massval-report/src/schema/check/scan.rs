@@ -1,27 +1,21 @@
-//! Checks that a result's fields agree with each other, before it is written or used.
+//! Checks of the results of `massval scan` and `massval detect`.
 
 use std::collections::HashMap;
 
 use massval_detect::{Finding, SiteSummary};
 
-use super::{
-    ActivationsSection, CountedTokens, DetectResult, ModelShape, ResultKind, SCHEMA_VERSION,
-    ScanResult,
-};
+use super::{header, provenance};
 use crate::error::{Error, Result};
+use crate::schema::{
+    ActivationsSection, CountedTokens, DetectResult, ModelShape, ResultKind, ScanResult,
+};
 
 /// Checks a scan's result; see [`ScanResult::validate`].
-pub(super) fn scan(result: &ScanResult) -> Result<()> {
+pub(in crate::schema) fn scan(result: &ScanResult) -> Result<()> {
     header(result.schema_version, result.kind, ResultKind::Scan)?;
     shape(&result.shape)?;
     counted(&result.counted)?;
-    let input = &result.provenance.input;
-    if let Some(pieces) = &input.pieces
-        && pieces.len() != input.tokens.len()
-    {
-        let reason = format!("{} pieces for {} tokens", pieces.len(), input.tokens.len());
-        return Err(Error::field("provenance.input.pieces", reason));
-    }
+    provenance(&result.provenance)?;
     let mut shapes = HashMap::new();
     for (i, site) in result.sites.iter().enumerate() {
         let field = |name: &str| format!("sites[{i}].{name}");
@@ -55,7 +49,7 @@ pub(super) fn scan(result: &ScanResult) -> Result<()> {
 }
 
 /// Checks a result of `massval detect`; see [`DetectResult::validate`].
-pub(super) fn detect(result: &DetectResult) -> Result<()> {
+pub(in crate::schema) fn detect(result: &DetectResult) -> Result<()> {
     header(result.schema_version, result.kind, ResultKind::Detect)?;
     for (i, tensor) in result.tensors.iter().enumerate() {
         let field = |name: &str| format!("tensors[{i}].{name}");
@@ -68,18 +62,6 @@ pub(super) fn detect(result: &DetectResult) -> Result<()> {
             let shape = Some((tensor.heads, tensor.head_dim));
             finding(&field(&format!("findings[{j}]")), found, shape)?;
         }
-    }
-    Ok(())
-}
-
-fn header(version: u32, kind: ResultKind, expected: ResultKind) -> Result<()> {
-    if version != SCHEMA_VERSION {
-        let reason = format!("is {version}, this version of massval writes {SCHEMA_VERSION}");
-        return Err(Error::field("schema_version", reason));
-    }
-    if kind != expected {
-        let reason = format!("is `{}`, expected `{}`", kind.as_str(), expected.as_str());
-        return Err(Error::field("kind", reason));
     }
     Ok(())
 }

@@ -1,0 +1,107 @@
+//! The arms of an experiment: what was done to the model, as a value and in words.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One arm: the model under one intervention, or left alone.
+///
+/// ```
+/// use massval_report::schema::{Arm, ArmRole, SweepPoint};
+///
+/// let arm = Arm {
+///     name: "massive, mean, k=1".into(),
+///     role: ArmRole::Massive,
+///     sentence: "The largest channel of each head of Q and K becomes its mean.".into(),
+///     intervention: Some(serde_json::json!({"operator": "joint_mean", "k": 1})),
+///     sweep: Some(SweepPoint { series: "massive, mean".into(), channels_per_head: 1 }),
+/// };
+/// assert_eq!(Arm::baseline("none").role, ArmRole::None);
+/// assert!(arm.intervention.is_some());
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arm {
+    /// Name, unique within the result.
+    pub name: String,
+    /// What the arm is there for.
+    pub role: ArmRole,
+    /// The intervention in a sentence.
+    pub sentence: String,
+    /// The intervention as the program that ran it writes it; absent where the model was left
+    /// alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervention: Option<Value>,
+    /// The arm's place in a sweep over the number of channels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepPoint>,
+}
+
+/// What an arm is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ArmRole {
+    /// The undisturbed model, which the others are compared with.
+    None,
+    /// Disturbs massive values.
+    Massive,
+    /// Disturbs the smallest channels (the papers' "non-massive").
+    Bottom,
+    /// Disturbs as many channels drawn at random: the matched control.
+    Random,
+    /// Any other intervention.
+    Other,
+}
+
+/// A place in a sweep: arms of one series differ in the number of channels alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepPoint {
+    /// What the arms of the sweep share, for example `massive, mean`.
+    pub series: String,
+    /// Channels that are disturbed in each head.
+    pub channels_per_head: usize,
+}
+
+impl Arm {
+    /// The undisturbed model under `name`.
+    pub fn baseline(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            role: ArmRole::None,
+            sentence: "The model is left alone.".to_owned(),
+            intervention: None,
+            sweep: None,
+        }
+    }
+}
+
+impl ArmRole {
+    /// The word in the file's `role` field.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Massive => "massive",
+            Self::Bottom => "bottom",
+            Self::Random => "random",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A confidence interval; the result says of which level.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+impl Interval {
+    /// Whether `x` lies within, ends included.
+    pub fn contains(self, x: f64) -> bool {
+        self.low <= x && x <= self.high
+    }
+}
