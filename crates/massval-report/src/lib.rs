@@ -9,6 +9,7 @@
 
 mod atomic;
 mod error;
+mod experiment;
 #[cfg(feature = "figures")]
 pub mod figure;
 pub mod html;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::TOP;
+use super::formats::{csv, escape, row, rule};
 use super::scan::{activation_line, finding_cells, strongest};
 use crate::error::Result;
 use crate::rows;
@@ -26,7 +27,7 @@ pub fn scan_markdown(scan: &ScanResult) -> Result<String> {
     header.extend(layers.columns.iter().map(|(title, _)| title.clone()));
     header.extend(["top ratio", "site", "head", "channel", "pair", "period"].map(str::to_owned));
     row(&mut out, &header);
-    row(&mut out, &vec!["---:".to_owned(); header.len()]);
+    rule(&mut out, 0, header.len());
     for layer in &layers.rows {
         let mut cells = vec![layer.layer.to_string()];
         cells.extend(layer.counts.iter().map(|count| or_none(*count)));
@@ -44,7 +45,7 @@ pub fn scan_markdown(scan: &ScanResult) -> Result<String> {
     out += "\n## Strongest massive values\n\n";
     let header = ["layer", "site", "head", "channel", "norm", "ratio", "pair", "period"];
     row(&mut out, &header.map(str::to_owned));
-    row(&mut out, &header.map(|_| "---:".to_owned()));
+    rule(&mut out, 0, header.len());
     for finding in strongest(scan, TOP) {
         row(&mut out, &finding_cells(finding));
     }
@@ -81,33 +82,4 @@ pub fn norms_csv(scan: &ScanResult) -> String {
         }
     }
     out
-}
-
-fn row(out: &mut String, cells: &[String]) {
-    for cell in cells {
-        *out += "| ";
-        *out += &escape(cell);
-        *out += " ";
-    }
-    *out += "|\n";
-}
-
-/// `text` with Markdown's and HTML's signs disarmed.
-fn escape(text: &str) -> String {
-    words::plain(text).chars().fold(String::new(), |mut out, c| {
-        if matches!(c, '|' | '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '#' | '&') {
-            out.push('\\');
-        }
-        out.push(c);
-        out
-    })
-}
-
-/// A field of a CSV line, in quotes where it needs them (RFC 4180).
-fn csv(field: &str) -> String {
-    if field.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
-    }
 }

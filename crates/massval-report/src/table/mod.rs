@@ -1,7 +1,13 @@
 //! A result as text: tables for a terminal, Markdown for a model card, CSV for other programs.
 
 mod detect;
+mod disrupt;
+mod disrupt_export;
+#[cfg(test)]
+mod experiment_tests;
 mod export;
+mod formats;
+mod perplexity;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -9,7 +15,10 @@ mod tests;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table};
 
 pub use detect::detect_table;
+pub use disrupt::disrupt_table;
+pub use disrupt_export::{comparisons_csv, disrupt_csv, disrupt_markdown};
 pub use export::{findings_csv, norms_csv, scan_markdown};
+pub use perplexity::{perplexity_csv, perplexity_markdown, perplexity_table};
 pub use scan::scan_table;
 pub(crate) use scan::{activation_line, finding_cells, strongest};
 
@@ -49,6 +58,7 @@ fn lines(
     left: &[usize],
     footer: bool,
 ) -> Vec<String> {
+    let head = header.iter().map(|title| title.lines().count()).max().unwrap_or(1);
     let rule = LineStyle::none().fill(style.line()).junction(style.line());
     let mut table = Table::new();
     table.load_style(comfy_table::TableStyle::new().header_separator(rule));
@@ -62,7 +72,7 @@ fn lines(
         }
     }
     let mut lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    if let (true, Some(rule)) = (footer && lines.len() > 2, lines.get(1).cloned()) {
+    if let (true, Some(rule)) = (footer && lines.len() > head + 1, lines.get(head).cloned()) {
         lines.insert(lines.len() - 1, rule);
     }
     lines
@@ -90,4 +100,23 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// [`wrap`] for an item of a list: its lines are set in, the further ones more.
+fn wrap_under(text: &str, width: usize) -> Vec<String> {
+    let lines = wrap(text, width.saturating_sub(4));
+    let indent = |(i, line): (usize, String)| match i {
+        0 => format!("  {line}"),
+        _ => format!("    {line}"),
+    };
+    lines.into_iter().enumerate().map(indent).collect()
+}
+
+/// The lines as one text; in ASCII the few signs that tables use beyond it are replaced.
+fn finish(lines: Vec<String>, style: TableStyle) -> String {
+    let text = lines.join("\n") + "\n";
+    match style {
+        TableStyle::Unicode => text,
+        TableStyle::Ascii => text.replace('–', "-").replace('×', "x").replace('…', "~"),
+    }
 }

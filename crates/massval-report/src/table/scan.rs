@@ -2,7 +2,7 @@
 
 use massval_detect::Finding;
 
-use super::{TOP, TableStyle, WIDE, cut, lines, wrap};
+use super::{TOP, TableStyle, WIDE, cut, finish, lines, wrap};
 use crate::error::Result;
 use crate::rows::{self, LayerRows, Top};
 use crate::schema::{ActivationsSection, ScanResult};
@@ -33,11 +33,7 @@ pub fn scan_table(scan: &ScanResult, width: usize, style: TableStyle) -> Result<
         out.push(String::new());
         out.extend(wrap(&activation_line(activations), width));
     }
-    let text = out.join("\n") + "\n";
-    Ok(match style {
-        TableStyle::Unicode => text,
-        TableStyle::Ascii => ascii(&text),
-    })
+    Ok(finish(out, style))
 }
 
 fn layer_lines(
@@ -177,9 +173,4 @@ pub(crate) fn activation_line(section: &ActivationsSection) -> String {
         );
     }
     line
-}
-
-/// `text` with the few signs that this module uses beyond ASCII replaced.
-fn ascii(text: &str) -> String {
-    text.replace('–', "-").replace('×', "x").replace('…', "~")
 }

@@ -48,8 +48,7 @@ fn arms() -> Vec<Arm> {
             name: (*name).to_owned(),
             role,
             sentence: format!(
-                "In every layer, the {which} {channels} of each head of Q and K after RoPE become \
-                 their joint mean over the prompt."
+                "Each head of Q and K after RoPE, prefill: its {which} {channels} to the joint mean."
             ),
             intervention: Some(json!({"operator": "joint_mean", "select": role.as_str(), "k": k})),
             sweep: Some(SweepPoint { series: role.as_str().to_owned(), channels_per_head: k }),
@@ -113,14 +112,16 @@ fn comparison(
     arm: &str,
     counts: [usize; 2],
     p: f64,
-    low: f64,
-    high: f64,
+    (low, high): (f64, f64),
+    h: f64,
 ) -> Comparison {
     let [only_arm, only_against] = counts;
-    let effect = p < 0.05;
-    let verdict = match effect {
-        true => "the interval excludes 0 and the difference outlives correction",
-        false => "the interval holds 0",
+    let p_adjusted = (4.0 * p).min(1.0);
+    let effect = p_adjusted < 0.05;
+    let verdict = match (effect, high < 0.0) {
+        (true, _) => "the interval excludes 0 and the difference outlives correction",
+        (false, true) => "the difference does not outlive correction for 4 comparisons",
+        (false, false) => "the interval holds 0",
     };
     Comparison {
         task: task.name.clone(),
@@ -132,8 +133,8 @@ fn comparison(
         only_arm,
         only_against,
         p,
-        p_adjusted: Some((3.0 * p).min(1.0)),
-        effect_size: effect.then(|| EffectSize { name: "Cohen's h".to_owned(), value: -3.14 }),
+        p_adjusted: Some(p_adjusted),
+        effect_size: Some(EffectSize { name: "Cohen's h".to_owned(), value: h }),
         effect,
         verdict: verdict.to_owned(),
     }
@@ -149,10 +150,10 @@ pub(crate) fn disrupt() -> DisruptResult {
         })
         .collect();
     let comparisons = vec![
-        comparison(&tasks[1], "massive, k=2", [0, 25], 6e-8, -1.0, -0.867),
-        comparison(&tasks[1], "massive, k=1", [0, 2], 0.5, -0.2, 0.0),
-        comparison(&tasks[3], "massive, k=2", [4, 15], 0.0192, -0.2375, -0.0375),
-        comparison(&tasks[0], "massive, k=2", [10, 16], 0.327, -0.08, 0.02),
+        comparison(&tasks[1], "massive, k=2", [0, 25], 6e-8, (-1.0, -0.867), -3.1),
+        comparison(&tasks[1], "massive, k=1", [0, 2], 0.5, (-0.2, 0.0), -0.57),
+        comparison(&tasks[3], "massive, k=2", [4, 15], 0.0192, (-0.2375, -0.0375), -0.29),
+        comparison(&tasks[0], "massive, k=2", [10, 16], 0.327, (-0.08, 0.02), -0.06),
     ];
     let input = InputIdentity {
         source: InputSource::Tasks,
