@@ -5,8 +5,10 @@
 //! thousand are asked for, and shards of a run agree.
 
 mod dataset;
+mod draw;
 mod encode;
 mod error;
+mod identity;
 mod item;
 
 pub mod generate;
