@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use crate::schema::{
-    Arm, CellMetrics, Comparison, DisruptResult, Interval, PerplexityArm, PerplexityResult, Score,
-    TaskInfo,
+    Arm, CellMetrics, Comparison, DisruptResult, EffectSize, Interval, PerplexityArm,
+    PerplexityResult, Score, TaskInfo,
 };
 use crate::words::{NONE, plain, plural, short, short_or_none};
 
@@ -54,17 +54,16 @@ pub(crate) fn arm_line(arm: &Arm) -> String {
     format!("{}: {}", plain(&arm.name), plain(&arm.sentence))
 }
 
-/// What an item of a task is and how it is scored.
+/// A task as `name (side): what an item is, how it is scored`.
 pub(crate) fn task_line(task: &TaskInfo) -> String {
+    format!("{} ({}): {}", plain(&task.name), task.side.as_str(), task_words(task))
+}
+
+/// What an item of a task is and how it is scored.
+pub(crate) fn task_words(task: &TaskInfo) -> String {
     let chance = task.chance.map(|chance| format!("; chance {} %", percent(chance)));
-    format!(
-        "{} ({}): {} Metric: {}{}.",
-        plain(&task.name),
-        task.side.as_str(),
-        as_sentence(&task.item),
-        plain(&task.metric),
-        chance.unwrap_or_default()
-    )
+    let (item, metric) = (as_sentence(&task.item), plain(&task.metric));
+    format!("{item} Metric: {metric}{}.", chance.unwrap_or_default())
 }
 
 /// The comparisons that earn the name of an effect, and those that do not.
@@ -78,7 +77,7 @@ pub(crate) fn comparison_numbers(comparison: &Comparison) -> String {
     let Interval { low, high } = comparison.interval;
     let adjusted = comparison.p_adjusted.map(|p| format!(" ({} corrected)", p_value(p)));
     let size = comparison.effect_size.as_ref();
-    let size = size.map(|size| format!(", {} {}", plain(&size.name), short(size.value)));
+    let size = size.map(|size| format!(", {}", effect_size(size)));
     format!(
         "{} points ({} to {}), {} lost and {} won of {}, McNemar's p = {}{}{}",
         percent(comparison.difference),
@@ -91,6 +90,11 @@ pub(crate) fn comparison_numbers(comparison: &Comparison) -> String {
         adjusted.unwrap_or_default(),
         size.unwrap_or_default()
     )
+}
+
+/// An effect size with its name: `Cohen's h -0.57`.
+pub(crate) fn effect_size(size: &EffectSize) -> String {
+    format!("{} {}", plain(&size.name), short(size.value))
 }
 
 /// A comparison as a sentence or two.
@@ -159,7 +163,7 @@ fn unfinished(result: &DisruptResult) -> String {
 }
 
 /// p as text: `0.019`, `6.0e-8`.
-fn p_value(p: f64) -> String {
+pub(crate) fn p_value(p: f64) -> String {
     if p == 0.0 || p >= 0.001 { format!("{p:.3}") } else { format!("{p:.1e}") }
 }
 

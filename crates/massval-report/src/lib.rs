@@ -2,7 +2,7 @@
 //!
 //! - [`schema`]: what a result file holds; reading, checking and writing it.
 //! - [`table`]: a result as text for a terminal, as Markdown, as CSV.
-//! - [`html`]: a scan as one self-contained page.
+//! - [`html`]: a scan, or a disruption experiment, as one self-contained page.
 //! - [`figure`] (feature `figures`): the papers' figures as SVG and PNG.
 //!
 //! This crate knows no model: a result file is all that it needs.

@@ -1,19 +1,15 @@
-//! The parts of the page that are written as HTML: totals, tables, massive activations, the run.
+//! The parts of the page that are written as HTML: totals, tables, massive activations.
 
-use std::fmt::Write;
-
-use super::escape::html;
+use crate::html::elements::{body_cells, opening_row, push};
+use crate::html::escape::html;
 use crate::rows::LayerRows;
-use crate::schema::{ActivationsSection, InputIdentity, InputSource, ScanResult};
+use crate::schema::{ActivationsSection, ScanResult};
 use crate::sites;
 use crate::table;
 use crate::words::{self, NONE, or_none, plural, short, short_or_none};
 
 /// Most massive activations that a page lists.
 const MOST_HITS: usize = 200;
-
-/// Most tokens that a page prints.
-const MOST_TOKENS: usize = 2000;
 
 /// A box for each site with its total.
 pub(super) fn cards(scan: &ScanResult) -> String {
@@ -157,98 +153,4 @@ fn hits(section: &ActivationsSection) -> String {
         );
     }
     out + "</tbody></table></div></details>\n"
-}
-
-/// What made the result, as a list, with the tokens folded away.
-pub(super) fn provenance(scan: &ScanResult) -> String {
-    let run = &scan.provenance;
-    let model = &run.model;
-    let mut out = "<dl>\n".to_owned();
-    let mut item = |name: &str, value: &str| {
-        push(&mut out, format_args!("<dt>{name}</dt><dd>{}</dd>\n", html(value)));
-    };
-    item("Command", &run.command.join(" "));
-    item("Made by", &format!("massval {}", run.massval_version));
-    item("Time", run.created.as_deref().unwrap_or("not recorded"));
-    item("Model", &model.path_or_name);
-    item("Architecture", &model.architecture);
-    item("Revision", model.revision.as_deref().unwrap_or(NONE));
-    let weights = format!(
-        "{}, {} parameters, stored as {}",
-        model.format,
-        short(model.parameters as f64),
-        model.dtype_stored
-    );
-    item("Weights", &weights);
-    for file in &model.files {
-        item("File", &format!("{}, {} bytes, SHA-256 {}", file.name, file.bytes, file.sha256));
-    }
-    item(
-        "Arithmetic",
-        &format!("{}, {}, {}", run.device, run.dtype, plural(run.threads, "thread")),
-    );
-    item("Seed", &run.seed.map_or(NONE.to_owned(), |seed| seed.to_string()));
-    item("Input", &input_words(&run.input));
-    item("Criterion", &scan.criterion.to_string());
-    out += "</dl>\n";
-    out + &tokens(&run.input)
-}
-
-fn input_words(input: &InputIdentity) -> String {
-    let source = match input.source {
-        InputSource::Text => "text file",
-        InputSource::Prompt => "prompt",
-        InputSource::Tokens => "token ids",
-        InputSource::Tasks => "items of tasks",
-    };
-    let file = input.file.as_deref().map(|file| format!(" {file}")).unwrap_or_default();
-    let with = |yes: bool| if yes { "with" } else { "without" };
-    format!(
-        "{source}{file}, {}, {} chat template, {} special tokens, SHA-256 {}",
-        plural(input.tokens.len(), "token"),
-        with(input.chat),
-        with(input.special_tokens),
-        input.sha256
-    )
-}
-
-fn tokens(input: &InputIdentity) -> String {
-    let shown = input.tokens.len().min(MOST_TOKENS);
-    let mut out = format!(
-        "<details><summary>Tokens: {shown} of {}</summary>\n<p class=\"tokens\">",
-        input.tokens.len()
-    );
-    for (position, id) in input.tokens.iter().take(shown).enumerate() {
-        let piece = input.pieces.as_ref().and_then(|pieces| pieces.get(position));
-        let text = piece.map_or_else(|| id.to_string(), |piece| piece.clone());
-        push(
-            &mut out,
-            format_args!("<span title=\"position {position}, id {id}\">{}</span> ", html(&text)),
-        );
-    }
-    out + "</p></details>\n"
-}
-
-/// A table's start up to its body; the columns in `text` are flush left.
-fn opening_row(head: &[String], text: &[usize]) -> String {
-    let mut out = "<table><thead><tr>".to_owned();
-    for (i, title) in head.iter().enumerate() {
-        let class = if text.contains(&i) { " class=\"text\"" } else { "" };
-        push(&mut out, format_args!("<th scope=\"col\"{class}>{title}</th>"));
-    }
-    out + "</tr></thead>\n<tbody>\n"
-}
-
-/// The cells of a row, already escaped, and the row's end.
-fn body_cells(out: &mut String, cells: &[String], text: &[usize]) {
-    for (i, cell) in cells.iter().enumerate() {
-        let class = if text.contains(&i) { " class=\"text\"" } else { "" };
-        push(out, format_args!("<td{class}>{cell}</td>"));
-    }
-    *out += "</tr>\n";
-}
-
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a string cannot fail.
-    let _ = out.write_fmt(text);
 }
