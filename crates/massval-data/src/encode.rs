@@ -1,6 +1,7 @@
 //! What a generator has to know of a tokenizer.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::Result;
 
@@ -23,6 +24,26 @@ pub trait Encode {
 
     /// What identifies the tokenizer in a result: a hash, or a name.
     fn identity(&self) -> String;
+}
+
+impl<E: Encode + ?Sized> Encode for &E {
+    fn encode(&self, text: &str, special: bool) -> Result<Vec<Token>> {
+        (**self).encode(text, special)
+    }
+
+    fn identity(&self) -> String {
+        (**self).identity()
+    }
+}
+
+impl<E: Encode + ?Sized> Encode for Arc<E> {
+    fn encode(&self, text: &str, special: bool) -> Result<Vec<Token>> {
+        (**self).encode(text, special)
+    }
+
+    fn identity(&self) -> String {
+        (**self).identity()
+    }
 }
 
 /// The tokens that hold any of `bytes`; `None` if no token does.

@@ -23,6 +23,24 @@ impl Identity {
     ) -> Self {
         let value =
             json!({ "set": name, "version": version, "options": options, "data_sha256": data });
+        Self::of(name, value)
+    }
+
+    /// Of a set that is made of its options alone, or with a tokenizer, too.
+    pub(crate) fn generated(
+        name: &'static str,
+        version: u32,
+        options: &impl Serialize,
+        tokenizer: Option<String>,
+    ) -> Self {
+        let mut value = json!({ "set": name, "version": version, "options": options });
+        if let Some(tokenizer) = tokenizer {
+            value["tokenizer"] = Value::String(tokenizer);
+        }
+        Self::of(name, value)
+    }
+
+    fn of(name: &'static str, value: Value) -> Self {
         let fingerprint = sha256(&value.to_string()).chars().take(8).collect();
         Self { name, value, fingerprint }
     }
