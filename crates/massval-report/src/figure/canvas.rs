@@ -101,6 +101,21 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         self.area.draw(&Polygon::new(points, colour.filled())).map_err(draw_error)
     }
 
+    /// A polygon through which the ones below can be seen.
+    pub(super) fn band(&self, points: &[(f64, f64)], colour: RGBColor) -> Result<()> {
+        let points: Vec<_> = points.iter().map(|point| self.at(*point)).collect();
+        self.area.draw(&Polygon::new(points, colour.mix(0.15).filled())).map_err(draw_error)
+    }
+
+    /// A dashed line from a point to the right, up to `right`.
+    pub(super) fn dashes(&self, (x, y): (f64, f64), right: f64, colour: RGBColor) -> Result<()> {
+        const DASH: f64 = 4.0;
+        let count = ((right - x) / (2.0 * DASH)).ceil().max(0.0) as usize;
+        (0..count).map(|i| x + 2.0 * DASH * i as f64).try_for_each(|start| {
+            self.line(&[(start, y), ((start + DASH).min(right), y)], colour, 1.0)
+        })
+    }
+
     /// A line of text, centred vertically on `at`.
     pub(super) fn text(
         &self,

@@ -9,20 +9,31 @@
 //! | [`norm_panels`] | several of them on one colour scale: Q, K, V, or before against after RoPE |
 //! | [`emergence`] | massive values and the largest ratio, layer by layer |
 //! | [`surface`] | absolute values of a key cache over tokens and channels |
+//! | [`accuracy_bars`] | accuracy by arm on contextual and parametric tasks |
+//! | [`sweep`] | accuracy over the number of disturbed channels |
+//! | [`diversity_bars`] | n-gram diversity of the answers by arm |
+//! | [`perplexity_bars`], [`text_perplexity_bars`] | perplexity by arm, on tasks and on a text |
 
+mod bars;
 mod canvas;
+mod disrupt;
 mod emergence;
 mod heatmap;
+mod hues;
+mod legend;
 mod surface;
+mod sweep;
 
 use std::path::Path;
 
 use plotters::backend::{BitMapBackend, DrawingBackend, RGBPixel, SVGBackend};
 use plotters::drawing::IntoDrawingArea;
 
+pub use disrupt::{accuracy_bars, diversity_bars, perplexity_bars, text_perplexity_bars};
 pub use emergence::emergence;
 pub use heatmap::{HeatmapOptions, NormPanel, heatmap, norm_panels};
 pub use surface::{SurfaceOptions, surface};
+pub use sweep::sweep;
 
 use self::canvas::Canvas;
 use crate::atomic;
@@ -50,9 +61,11 @@ pub struct Figure {
 
 #[derive(Debug, Clone)]
 enum Content {
+    Bars(bars::Bars),
     Heatmap(heatmap::Heatmap),
     Emergence(emergence::Emergence),
     Surface(surface::Surface),
+    Sweep(sweep::Sweep),
 }
 
 impl Figure {
@@ -121,9 +134,11 @@ impl Figure {
         let area = backend.into_drawing_area();
         let canvas = Canvas::new(&area, scale)?;
         match &self.content {
+            Content::Bars(bars) => bars.draw(&canvas)?,
             Content::Heatmap(heatmap) => heatmap.draw(&canvas)?,
             Content::Emergence(emergence) => emergence.draw(&canvas)?,
             Content::Surface(surface) => surface.draw(&canvas)?,
+            Content::Sweep(sweep) => sweep.draw(&canvas)?,
         }
         area.present().map_err(draw_error)
     }
@@ -153,5 +168,7 @@ fn draw_error(error: impl std::fmt::Display) -> Error {
     Error::Draw(error.to_string())
 }
 
+#[cfg(test)]
+mod disrupt_tests;
 #[cfg(test)]
 mod tests;
