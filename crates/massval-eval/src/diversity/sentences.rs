@@ -15,29 +15,36 @@ const ABBREVIATIONS: &[&str] = &[
 
 /// Cuts a lower-cased text into its sentences, without the blanks between them.
 pub(crate) fn split(text: &str) -> Vec<&str> {
-    let mut ends = Vec::new();
-    // Words with their places; what decides stands in a word and the next one.
-    let mut words = spans(text).into_iter().peekable();
-    while let Some((start, end)) = words.next() {
-        let next = words.peek().map(|&(start, end)| &text[start..end]);
-        if let Some(at) = break_in(&text[start..end], next) {
-            ends.push(start + at);
-        }
-    }
     let mut sentences = Vec::new();
     let mut start = 0;
-    for end in ends {
-        // Quotes and brackets that close right after the end belong to the sentence.
-        let rest = &text[end..];
-        let closing = rest.len() - rest.trim_start_matches(['"', '\'', ')', ']', '}']).len();
-        let closed = rest[closing..].chars().next().is_none_or(char::is_whitespace);
-        let end = if closed { end + closing } else { end };
-        sentences.push(text[start..end].trim());
-        start = end;
+    // What decides stands in a word and the next one.
+    let mut words = spans(text).into_iter().peekable();
+    while let Some((from, to)) = words.next() {
+        let next = words.peek().map(|&(from, to)| &text[from..to]);
+        for end in breaks(&text[from..to], next) {
+            let end = with_closing(text, from + end);
+            if end > start {
+                sentences.push(text[start..end].trim());
+                start = end;
+            }
+        }
     }
     sentences.push(text[start..].trim());
     sentences.retain(|s| !s.is_empty());
     sentences
+}
+
+/// The end of a sentence with the quotes and brackets that close after it, if blanks, a dash or
+/// nothing follow those.
+fn with_closing(text: &str, end: usize) -> usize {
+    let rest = text[end..].trim_start();
+    let after = rest.trim_start_matches(['"', '\'', ')', ']', '}']);
+    let closed = after.is_empty() || after.starts_with(char::is_whitespace);
+    if after.len() < rest.len() && (closed || after.starts_with("--")) {
+        text.len() - after.len()
+    } else {
+        end
+    }
 }
 
 /// Where the words between white space begin and end.
@@ -58,28 +65,30 @@ fn spans(text: &str) -> Vec<(usize, usize)> {
     spans
 }
 
-/// Where in a word, if anywhere, a sentence ends: after its last mark that stands before punctuation
-/// or at the word's end.
-fn break_in(word: &str, next: Option<&str>) -> Option<usize> {
-    let marks = word.char_indices().filter(|(_, c)| is_mark(*c));
-    let (at, after) = marks
-        .filter_map(|(at, _)| {
-            let after = &word[at + 1..];
-            match after.chars().next() {
-                Some(c) if is_non_word(c) => Some((at + 1, &after[..c.len_utf8()])),
-                None => next.map(|next| (at + 1, next)),
-                Some(_) => None,
-            }
+/// Where in a word sentences end: after its last mark that stands before punctuation or at the
+/// word's end, and after a mark that begins it.
+fn breaks(word: &str, next: Option<&str>) -> Vec<usize> {
+    let marks = word.char_indices().filter(|(_, c)| is_mark(*c)).map(|(at, _)| at + 1);
+    let mut ends: Vec<usize> = marks
+        .filter(|&end| match word[end..].chars().next() {
+            Some(c) => is_non_word(c),
+            None => next.is_some(),
         })
-        .next_back()?;
-    // Tokens up to the mark, and what follows it. The last one ends no sentence.
-    let glued = at < word.len();
-    let mut tokens =
-        tokens(&if glued { format!("{}{after}", &word[..at]) } else { word[..at].to_owned() });
-    if !glued {
-        tokens.extend(self::tokens(after));
-    }
-    tokens.windows(2).any(|pair| ends_sentence(&pair[0], &pair[1])).then_some(at)
+        .collect();
+    let inner = usize::from(ends.first() == Some(&1));
+    let last = ends.len().saturating_sub(1);
+    ends.drain(inner.min(last)..last);
+    ends.retain(|&end| {
+        let mut tokens = match word[end..].chars().next() {
+            Some(c) => tokens(&word[..end + c.len_utf8()]),
+            None => tokens(&word[..end]),
+        };
+        if end == word.len() {
+            tokens.extend(next.map(self::tokens).unwrap_or_default());
+        }
+        tokens.windows(2).any(|pair| ends_sentence(&pair[0], &pair[1]))
+    });
+    ends
 }
 
 fn is_mark(c: char) -> bool {
