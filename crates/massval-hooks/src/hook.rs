@@ -60,6 +60,12 @@ pub trait Hook {
     /// # Errors
     /// Whatever makes the hook unable to do its work; the run stops there.
     fn apply(&mut self, at: &At<'_>, x: Activation) -> Result<Activation, HookFailure>;
+
+    /// Whether later tokens see what this hook makes of keys and values. If not, the cache keeps them as
+    /// they were before this hook and those after it at the same point.
+    fn enters_cache(&self) -> bool {
+        true
+    }
 }
 
 /// A hook that looks on: a closure over `(&At, &Activation)`.

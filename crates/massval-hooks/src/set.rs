@@ -145,10 +145,24 @@ impl<'h> HookSet<'h> {
     /// [`Error::Failed`] with what a hook said; [`Error::Reshaped`] or [`Error::Retyped`] if one
     /// returned another shape or element type; [`Error::WrongActivation`] if `x` has not the rank
     /// of the site.
-    pub fn fire(&mut self, at: &At<'_>, mut x: Activation) -> Result<Activation> {
+    pub fn fire(&mut self, at: &At<'_>, x: Activation) -> Result<Activation> {
+        self.fire_cached(at, x).map(|(seen, _)| seen)
+    }
+
+    /// [`HookSet::fire`] for keys and values: with what the pass goes on with, what the cache has to keep
+    /// instead, if a hook says that its change does not enter it ([`Hook::enters_cache`]).
+    ///
+    /// # Errors
+    /// As [`HookSet::fire`].
+    pub fn fire_cached(
+        &mut self,
+        at: &At<'_>,
+        mut x: Activation,
+    ) -> Result<(Activation, Option<Activation>)> {
         let point = at.point;
+        let mut kept = None;
         let Some(slots) = self.slots.get_mut(&point) else {
-            return Ok(x);
+            return Ok((x, None));
         };
         let layout = point.site.dims();
         if x.rank() != layout.rank() {
@@ -157,6 +171,9 @@ impl<'h> HookSet<'h> {
         let (dims, dtype) = (x.dims(), x.dtype());
         for slot in slots {
             let Some(hook) = self.hooks.get_mut(slot.id.0) else { continue };
+            if kept.is_none() && !hook.enters_cache() {
+                kept = Some(x.clone());
+            }
             x = hook.apply(at, x).map_err(|source| Error::Failed {
                 hook: hook.name().to_owned(),
                 point,
@@ -172,7 +189,7 @@ impl<'h> HookSet<'h> {
             }
             slot.count = slot.count.saturating_add(1);
         }
-        Ok(x)
+        Ok((x, kept))
     }
 
     /// What fired so far, silent hooks included.

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::decoder::Batch;
+use crate::decoder::{Batch, Keys};
 
 /// Keys and values of every layer, `[batch, kv_heads, seq, head_dim]`, and what was padding.
 ///
@@ -59,24 +59,18 @@ impl KvCache {
         Some(joined)
     }
 
-    /// Appends a layer's keys and values and returns all of that layer.
-    pub(crate) fn append(
-        &mut self,
-        layer: usize,
-        k: Tensor<4>,
-        v: Tensor<4>,
-    ) -> (Tensor<4>, Tensor<4>) {
+    /// Appends a layer's keys and values, and returns all that this pass attends to.
+    pub(crate) fn append(&mut self, layer: usize, k: Keys, v: Keys) -> (Tensor<4>, Tensor<4>) {
         if self.layers.len() <= layer {
             self.layers.resize_with(layer + 1, || None);
         }
-        let joined = match self.layers[layer].take() {
-            None => (k, v),
-            Some((old_k, old_v)) => {
-                (Tensor::cat(vec![old_k, k], 2), Tensor::cat(vec![old_v, v], 2))
-            }
+        let (old_k, old_v) = match self.layers[layer].take() {
+            Some((k, v)) => (Some(k), Some(v)),
+            None => (None, None),
         };
-        self.layers[layer] = Some(joined.clone());
-        joined
+        let ((k, kept_k), (v, kept_v)) = (joined(old_k, k), joined(old_v, v));
+        self.layers[layer] = Some((kept_k, kept_v));
+        (k, v)
     }
 
     /// Records that a pass over `batch` is complete.
@@ -85,4 +79,15 @@ impl KvCache {
         self.seq += batch.seq();
         self.batch = batch.batch();
     }
+}
+
+/// What a pass attends to, and what is kept for the next.
+fn joined(old: Option<Tensor<4>>, new: Keys) -> (Tensor<4>, Tensor<4>) {
+    let after = |new: Tensor<4>| match &old {
+        Some(old) => Tensor::cat(vec![old.clone(), new], 2),
+        None => new,
+    };
+    let seen = after(new.seen);
+    let kept = new.kept.map_or_else(|| seen.clone(), after);
+    (seen, kept)
 }

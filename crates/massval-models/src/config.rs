@@ -173,6 +173,15 @@ impl DecoderConfig {
         }
     }
 
+    /// How many tokens a sequence may have; `None` if the config sets no limit.
+    #[must_use]
+    pub fn positions(&self) -> Option<usize> {
+        match self.position {
+            PositionEncoding::Learned { positions } => Some(positions),
+            _ => self.max_positions,
+        }
+    }
+
     /// Number of parameters: weights and biases, a tied head counted once.
     #[must_use]
     pub fn parameters(&self) -> u64 {

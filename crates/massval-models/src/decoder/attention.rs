@@ -37,20 +37,21 @@ impl Attention {
         let q = split(self.q.forward(x.clone()), self.heads);
         let mut q = pass.heads(layer, Site::Q, q)?;
         let k = split(self.k.forward(x.clone()), self.kv_heads);
-        let mut k = pass.heads(layer, Site::K, k)?;
+        let mut k = pass.cached_heads(layer, Site::K, k.into())?;
         let v = split(self.v.forward(x), self.kv_heads);
-        let mut v = pass.heads(layer, Site::V, v)?;
+        let v = pass.cached_heads(layer, Site::V, v.into())?;
         if let Some(rotary) = &pass.rotary {
-            let rotated = (rotary.rotate(q), rotary.rotate(k));
+            let rotated = (rotary.rotate(q), k.map(|k| rotary.rotate(k)));
             q = pass.heads(layer, Site::RotQ, rotated.0)?;
-            k = pass.heads(layer, Site::RotK, rotated.1)?;
+            k = pass.cached_heads(layer, Site::RotK, rotated.1)?;
         }
         if qkv_only {
             return Ok(None);
         }
-        if let Some(cache) = &mut pass.cache {
-            (k, v) = cache.append(layer, k, v);
-        }
+        let (k, v) = match &mut pass.cache {
+            Some(cache) => cache.append(layer, k, v),
+            None => (k.seen, v.seen),
+        };
         let groups = self.heads / self.kv_heads;
         let (k, v) = (repeat_heads(k, groups), repeat_heads(v, groups));
 

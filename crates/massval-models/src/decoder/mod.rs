@@ -17,11 +17,12 @@ pub use batch::Batch;
 pub use build::Progress;
 
 use crate::cache::KvCache;
-use crate::config::{DecoderConfig, PositionEncoding};
+use crate::config::DecoderConfig;
 use crate::{Error, Result};
 use attention::Attention;
 use mlp::Mlp;
 use norm::Norm;
+pub(crate) use pass::Keys;
 use pass::Pass;
 use rotary::Rotary;
 
@@ -236,11 +237,7 @@ impl Decoder {
 
     /// How many tokens may follow `seen` ones.
     pub(crate) fn positions_left(&self, seen: usize) -> usize {
-        let limit = match self.config.position {
-            PositionEncoding::Learned { positions } => positions,
-            _ => self.config.max_positions.unwrap_or(usize::MAX),
-        };
-        limit.saturating_sub(seen)
+        self.config.positions().unwrap_or(usize::MAX).saturating_sub(seen)
     }
 
     /// Where a pass that needs no logits may end.

@@ -40,11 +40,39 @@ impl Pass<'_, '_> {
 
     /// Shows heads `[batch, heads, seq, head_dim]` or scores `[batch, heads, seq, keys]`.
     pub(crate) fn heads(&mut self, layer: usize, site: Site, x: Tensor<4>) -> Result<Tensor<4>> {
+        self.cached_heads(layer, site, Keys { seen: x, kept: None }).map(|keys| keys.seen)
+    }
+
+    /// Shows keys or values; a hook may keep its change out of the cache.
+    pub(crate) fn cached_heads(&mut self, layer: usize, site: Site, x: Keys) -> Result<Keys> {
         let point = HookPoint { layer: Some(layer), site };
         if !self.hooks.wants(point) {
             return Ok(x);
         }
         let at = At::new(point, self.phase, self.start, self.real);
-        Ok(self.hooks.fire(&at, Activation::Heads(x))?.into_heads()?)
+        let (seen, kept) = self.hooks.fire_cached(&at, Activation::Heads(x.seen))?;
+        let kept = kept.map(Activation::into_heads).transpose()?;
+        // What was kept out at an earlier site stays out.
+        Ok(Keys { seen: seen.into_heads()?, kept: x.kept.or(kept) })
+    }
+}
+
+/// Keys or values of this pass, `[batch, kv_heads, seq, head_dim]`.
+pub(crate) struct Keys {
+    /// What this pass attends to.
+    pub(crate) seen: Tensor<4>,
+    /// What the cache keeps instead, if that is another.
+    pub(crate) kept: Option<Tensor<4>>,
+}
+
+impl Keys {
+    pub(crate) fn map(self, change: impl Fn(Tensor<4>) -> Tensor<4>) -> Self {
+        Self { seen: change(self.seen), kept: self.kept.map(change) }
+    }
+}
+
+impl From<Tensor<4>> for Keys {
+    fn from(seen: Tensor<4>) -> Self {
+        Self { seen, kept: None }
     }
 }

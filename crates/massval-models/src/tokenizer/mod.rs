@@ -14,6 +14,7 @@ mod guard;
 mod special;
 mod text;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub use chat::{ChatDate, ChatOptions, Message};
@@ -98,6 +99,22 @@ impl Tokenizer {
         let add = special == SpecialTokens::AsModel;
         guard::call(&self.path, "encoding", || self.inner.encode_fast(text, add))
             .map(|encoding| encoding.get_ids().to_vec())
+    }
+
+    /// Token ids of `text`, each with the bytes of `text` that it stands for; empty for a special token
+    /// that was added. See [`Self::encode`].
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_with_bytes(
+        &self,
+        text: &str,
+        special: SpecialTokens,
+    ) -> Result<Vec<(u32, Range<usize>)>> {
+        let add = special == SpecialTokens::AsModel;
+        let encoding = guard::call(&self.path, "encoding", || self.inner.encode(text, add))?;
+        let bytes = encoding.get_offsets().iter().map(|&(start, end)| start..end);
+        Ok(encoding.get_ids().iter().copied().zip(bytes).collect())
     }
 
     /// The text of `ids`; without the special tokens if `skip_special`.

@@ -14,6 +14,7 @@ use serde_json::Value;
 ///     sentence: "The largest channel of each head of Q and K becomes its mean.".into(),
 ///     intervention: Some(serde_json::json!({"operator": "joint_mean", "k": 1})),
 ///     sweep: Some(SweepPoint { series: "massive, mean".into(), channels_per_head: 1 }),
+///     selected: Vec::new(),
 /// };
 /// assert_eq!(Arm::baseline("none").role, ArmRole::None);
 /// assert!(arm.intervention.is_some());
@@ -34,6 +35,21 @@ pub struct Arm {
     /// The arm's place in a sweep over the number of channels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepPoint>,
+    /// What was selected at each site, on average over layers, heads and prompts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selected: Vec<SiteSelected>,
+}
+
+/// What an arm selected at a site, on average over layers, heads and prompts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteSelected {
+    /// The site, for example `rot_q`.
+    pub site: String,
+    /// Channels of a head.
+    pub channels_per_head: f64,
+    /// Share of a head's squared norm that they held, between 0 and 1.
+    pub share: f64,
 }
 
 /// What an arm is there for.
@@ -72,6 +88,7 @@ impl Arm {
             sentence: "The model is left alone.".to_owned(),
             intervention: None,
             sweep: None,
+            selected: Vec::new(),
         }
     }
 }

@@ -1,0 +1,377 @@
+//! Running arms on tasks: batches of items, each prompt read once for each arm.
+
+use massval_disrupt::PromptInfo;
+use massval_models::Model;
+use massval_models::tokenizer::Tokenizer;
+
+use crate::prompt::Prepared;
+use crate::record::{Answer, End, Record};
+use crate::score::{ChoiceScore, choose, decided, score};
+use crate::session::{Session, divergence, top};
+use crate::subject::Subject;
+use crate::text::{TextWindow, score_window};
+use crate::{Arm, Error, Result, Task};
+
+/// Tasks and arms, and how they are run.
+pub struct Experiment<'m> {
+    /// The model.
+    pub model: &'m Model,
+    /// The tasks.
+    pub tasks: Vec<Task<'m>>,
+    /// The arms. KL and agreement compare with the first that leaves the model alone, and need it before the
+    /// others.
+    pub arms: Vec<Arm>,
+    /// How they are run.
+    pub options: RunOptions,
+}
+
+/// How an experiment is run. Nothing here changes a result, but for rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunOptions {
+    /// At most so many prompt tokens in a batch, padding included (one prompt may be longer).
+    pub batch_tokens: usize,
+    /// At most so many prompts in a batch.
+    pub batch_rows: usize,
+    /// Write every answer to its end, not only until its score is decided, and read it once more for the
+    /// reference's perplexity.
+    pub full_answers: bool,
+}
+
+/// What a run needs, roughly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunSize {
+    /// Tokens of prompts that are read, over all arms.
+    pub prompt_tokens: usize,
+    /// Bytes of the weights.
+    pub weights: u64,
+    /// Bytes of cache, activations and logits of the largest batch.
+    pub working: u64,
+    /// Bytes of the records.
+    pub records: u64,
+}
+
+/// Bytes of a record, on average.
+const RECORD: u64 = 600;
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self { batch_tokens: 2048, batch_rows: 16, full_answers: false }
+    }
+}
+
+impl RunOptions {
+    /// With answers written to their end.
+    #[must_use]
+    pub fn with_full_answers(mut self, wanted: bool) -> Self {
+        self.full_answers = wanted;
+        self
+    }
+}
+
+impl Experiment<'_> {
+    /// How many items are asked for, over all tasks.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.tasks.iter().map(|task| task.items).sum()
+    }
+
+    /// Everything that decides the results, apart from the model: for the folder of a run.
+    #[must_use]
+    pub fn identity(&self) -> serde_json::Value {
+        let tasks: serde_json::Map<_, _> =
+            self.tasks.iter().map(|task| (task.name.clone(), task.identity())).collect();
+        serde_json::json!({
+            "tasks": tasks,
+            "arms": self.arms,
+            "full_answers": self.options.full_answers,
+        })
+    }
+
+    /// What a run reads, and the memory and disk that it needs, roughly.
+    ///
+    /// # Errors
+    /// What making an item may meet.
+    pub fn size(&self) -> Result<RunSize> {
+        let tokenizer = self.model.tokenizer()?;
+        let (mut prompt_tokens, mut widest) = (0, 0);
+        for task in &self.tasks {
+            let mut next = 0;
+            while next < task.items {
+                let batch = self.batch(task, tokenizer, &mut next)?;
+                prompt_tokens += batch.iter().map(|item| item.tokens.len()).sum::<usize>();
+                let longest = batch.iter().map(|item| item.tokens.len()).max().unwrap_or(0);
+                widest = widest.max(longest * batch.len());
+            }
+        }
+        let config = self.model.decoder().config();
+        let bytes = self.model.decoder().dtype().size() as u64;
+        // A cache of all layers, a few hidden states of one, and the logits of the last tokens (twice: those
+        // of the undisturbed model are kept).
+        let cache = 2 * config.layers * config.kv_heads * config.head_dim;
+        let hidden = 4 * (config.d_model + config.d_mlp);
+        let logits = 2 * self.options.batch_rows * config.vocab_size;
+        Ok(RunSize {
+            prompt_tokens: prompt_tokens * self.arms.len(),
+            weights: config.parameters() * bytes,
+            working: (widest * (cache + hidden)) as u64 * bytes + logits as u64 * 4,
+            records: (self.items() * self.arms.len()) as u64 * RECORD,
+        })
+    }
+
+    /// Checks names, arms and every prompt's length, before anything is computed.
+    ///
+    /// # Errors
+    /// [`Error::Options`] for names that are not unique or a missing task or arm; [`Error::Task`] for a
+    /// prompt that does not fit the model; what interventions refuse.
+    pub fn check(&self) -> Result<()> {
+        if self.tasks.is_empty() || self.arms.is_empty() {
+            return Err(Error::options("an experiment needs at least one task and one arm"));
+        }
+        unique("task", self.tasks.iter().map(|task| task.name.as_str()))?;
+        let columns = self.tasks.iter().flat_map(|task| &task.columns);
+        unique("column", columns.map(|column| column.name.as_str()))?;
+        unique("arm", self.arms.iter().map(|arm| arm.name.as_str()))?;
+        for arm in &self.arms {
+            Subject::new(self.model.decoder(), arm.intervention.as_ref())?;
+        }
+        let tokenizer = self.model.tokenizer()?;
+        for task in &self.tasks {
+            for index in 0..task.items {
+                self.prepare(task, tokenizer, index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs every arm on every item from number `done` on (over all tasks, in order), and hands each batch's
+    /// records to `record`: item by item, and of each item arm by arm. `progress` is told items done and
+    /// items in all.
+    ///
+    /// # Errors
+    /// What the model, a set or `record` refuses; [`Error::NotFinite`] for logits that are none.
+    pub fn run(
+        &self,
+        done: usize,
+        record: &mut dyn FnMut(&[Record]) -> Result<()>,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<()> {
+        let (mut finished, all) = (done, self.items());
+        let mut skip = done;
+        let mut subjects = self
+            .arms
+            .iter()
+            .map(|arm| Subject::new(self.model.decoder(), arm.intervention.as_ref()))
+            .collect::<Result<Vec<_>>>()?;
+        let tokenizer = self.model.tokenizer()?;
+        progress(finished, all);
+        for task in &self.tasks {
+            let mut next = skip.min(task.items);
+            skip -= next;
+            while next < task.items {
+                let batch = self.batch(task, tokenizer, &mut next)?;
+                let records = self.run_batch(task, tokenizer, &batch, &mut subjects)?;
+                record(&records)?;
+                finished += batch.len();
+                progress(finished, all);
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, task: &Task<'_>, tokenizer: &Tokenizer, index: usize) -> Result<Prepared> {
+        let prepared = task.form.prepare(tokenizer, task.dataset.item(index)?)?;
+        let longest = prepared.choices.iter().map(Vec::len).max().filter(|_| task.ask.compare);
+        let needed = prepared.tokens.len() + task.ask.write.max(longest.unwrap_or(0));
+        let positions = self.model.decoder().config().positions();
+        match positions {
+            Some(positions) if needed > positions => Err(Error::task(
+                &task.name,
+                format!(
+                    "item {} has {} tokens and needs {needed} with its answer, but the model has \
+                     positions for {positions}; choose shorter items",
+                    prepared.item.id,
+                    prepared.tokens.len()
+                ),
+            )),
+            _ => Ok(prepared),
+        }
+    }
+
+    /// The next items, as many as fit into a batch, one at least.
+    fn batch(
+        &self,
+        task: &Task<'_>,
+        tokenizer: &Tokenizer,
+        next: &mut usize,
+    ) -> Result<Vec<Prepared>> {
+        let mut batch: Vec<Prepared> = Vec::new();
+        let mut longest = 0;
+        while *next < task.items && batch.len() < self.options.batch_rows.max(1) {
+            let prepared = self.prepare(task, tokenizer, *next)?;
+            let wider = longest.max(prepared.tokens.len());
+            if !batch.is_empty() && wider * (batch.len() + 1) > self.options.batch_tokens {
+                break;
+            }
+            longest = wider;
+            batch.push(prepared);
+            *next += 1;
+        }
+        Ok(batch)
+    }
+
+    /// Records of a batch, item by item, and of each item arm by arm.
+    fn run_batch(
+        &self,
+        task: &Task<'_>,
+        tokenizer: &Tokenizer,
+        batch: &[Prepared],
+        subjects: &mut [Subject<'_>],
+    ) -> Result<Vec<Record>> {
+        let mut undisturbed: Option<Vec<Vec<f32>>> = None;
+        let mut by_arm = Vec::with_capacity(subjects.len());
+        for (arm, subject) in self.arms.iter().zip(subjects) {
+            let (records, next) =
+                self.run_arm(task, tokenizer, batch, arm, subject, undisturbed.as_deref())?;
+            by_arm.push(records.into_iter());
+            if arm.intervention.is_none() && undisturbed.is_none() {
+                undisturbed = Some(next);
+            }
+        }
+        let mut records = Vec::with_capacity(batch.len() * by_arm.len());
+        for _ in batch {
+            records.extend(by_arm.iter_mut().filter_map(Iterator::next));
+        }
+        Ok(records)
+    }
+
+    /// Records of a batch under one arm, and its predictions after the prompts.
+    fn run_arm(
+        &self,
+        task: &Task<'_>,
+        tokenizer: &Tokenizer,
+        batch: &[Prepared],
+        arm: &Arm,
+        subject: &mut Subject<'_>,
+        undisturbed: Option<&[Vec<f32>]>,
+    ) -> Result<(Vec<Record>, Vec<Vec<f32>>)> {
+        let decoder = subject.decoder();
+        let infos: Vec<PromptInfo> = batch.iter().map(info).collect();
+        let mut hooks = subject.hooks(&infos)?;
+        let prompts: Vec<&[u32]> = batch.iter().map(|item| item.tokens.as_slice()).collect();
+        let session = Session::read(decoder, &prompts, &mut hooks)?;
+        let next: Vec<Vec<f32>> = session.next_log_probs().collect();
+        let compared = match task.ask.compare {
+            true => {
+                let choices: Vec<_> = batch.iter().map(|item| item.choices.clone()).collect();
+                session.compare(decoder, &choices, &mut hooks)?
+            }
+            false => vec![Vec::new(); batch.len()],
+        };
+        let written = match task.ask.write {
+            0 => None,
+            most => {
+                let mut done = |row: usize, tokens: &[u32]| {
+                    let text = tokenizer.decode(tokens, true)?;
+                    let Some(prepared) = batch.get(row) else { return Ok(true) };
+                    Ok(!self.options.full_answers && decided(&prepared.item.gold, &text, task.rule))
+                };
+                let stop = tokenizer.eos_ids();
+                Some(session.write(decoder, most, stop, &mut hooks, &mut done)?)
+            }
+        };
+        hooks.finish()?;
+
+        let mut records = Vec::with_capacity(batch.len());
+        for (row, prepared) in batch.iter().enumerate() {
+            let Prepared { item, tokens, evidence, choices } = prepared;
+            let mut record = Record {
+                task: task.name.clone(),
+                arm: arm.name.clone(),
+                index: item.index,
+                id: item.id.clone(),
+                pair: item.pair,
+                prompt_tokens: tokens.len(),
+                evidence: evidence.clone(),
+                answer: None,
+                scores: None,
+                choices: Vec::new(),
+                picks: None,
+                kl: None,
+                same_top: None,
+                tally: Vec::new(),
+            };
+            if let (Some(base), Some(next)) =
+                (undisturbed.and_then(|all| all.get(row)), next.get(row))
+            {
+                record.kl = Some(divergence(base, next));
+                record.same_top = Some(top(base) == top(next));
+            }
+            let log_probs = compared.get(row).map(Vec::as_slice).unwrap_or_default();
+            for ((choice, tokens), &log_prob) in item.choices.iter().zip(choices).zip(log_probs) {
+                let (tokens, bytes) = (tokens.len(), choice.text.len());
+                record.choices.push(ChoiceScore { role: choice.role, log_prob, tokens, bytes });
+            }
+            if !record.choices.is_empty() {
+                record.picks = Some(choose(&record.choices)?);
+            }
+            if let Some(written) = written.as_ref().and_then(|all| all.get(row)) {
+                let text = tokenizer.decode(&written.tokens, true)?;
+                record.scores = Some(score(&item.gold, &text, task.rule)?);
+                let end = match (written.stopped, written.tokens.len() == task.ask.write) {
+                    (true, _) => End::Stop,
+                    (false, true) => End::Length,
+                    (false, false) => End::Decided,
+                };
+                let tokens = written.tokens.len();
+                record.answer = Some(Answer { text, tokens, end, own_nll: None });
+            }
+            records.push(record);
+        }
+        if self.options.full_answers {
+            for record in &mut records {
+                if let Some(answer) = &mut record.answer {
+                    answer.own_nll = own_nll(tokenizer, subject, &answer.text, record.index)?;
+                }
+            }
+        }
+        if let Some(first) = records.first_mut() {
+            first.tally = subject.take_tally();
+        }
+        Ok((records, next))
+    }
+}
+
+fn info(prepared: &Prepared) -> PromptInfo {
+    PromptInfo { key: prepared.item.index as u64, evidence: prepared.evidence.clone() }
+}
+
+/// The reference's: the answer alone, without special tokens and without the prompt.
+fn own_nll(
+    tokenizer: &Tokenizer,
+    subject: &mut Subject<'_>,
+    text: &str,
+    index: usize,
+) -> Result<Option<f64>> {
+    let special = massval_models::tokenizer::SpecialTokens::None;
+    let tokens = tokenizer.encode(text, special)?;
+    if tokens.len() < 2 {
+        return Ok(None);
+    }
+    let scored = 1..tokens.len();
+    let window = TextWindow { tokens, scored };
+    Ok(Some(score_window(subject, &window, index)?.nll))
+}
+
+fn unique<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(Error::options(format!(
+                "two {what}s are called `{name}`; name them apart"
+            )));
+        }
+    }
+    Ok(())
+}

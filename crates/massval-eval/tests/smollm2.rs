@@ -1,0 +1,56 @@
+//! Interventions on SmolLM2-135M-Instruct against the numbers that PyTorch gives on the same weights.
+
+use std::path::PathBuf;
+
+use burn::tensor::{DType, Device};
+use massval_disrupt::{Intervention, Operator, Selection};
+use massval_eval::{TextWindow, score_text};
+use massval_hooks::Site;
+use massval_models::Model;
+use massval_models::tokenizer::SpecialTokens;
+
+/// The model that `scripts/fetch-smollm2.sh` fetches; `None` where it was not.
+fn smollm2() -> Option<Model> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let path = root.join("models/SmolLM2-135M-Instruct.Q4_1.gguf");
+    if !path.exists() {
+        let required = std::env::var_os("MASSVAL_REQUIRE_SMOLLM2").is_some();
+        assert!(!required, "{} is missing: run scripts/fetch-smollm2.sh", path.display());
+        eprintln!("skipped: run scripts/fetch-smollm2.sh first");
+        return None;
+    }
+    Some(Model::load(&path, &Device::default(), DType::F32, &mut |_, _| {}).expect("the model"))
+}
+
+/// Perplexity of `fixtures/text/natural.txt`, all tokens but the first, one window. The expected values
+/// were made with PyTorch 2.15 and transformers 5.23 on the same weights in f32.
+#[test]
+fn perplexities_are_pytorchs() {
+    let Some(model) = smollm2() else { return };
+    let text = include_str!("../../../fixtures/text/natural.txt");
+    let tokens = model.tokenizer().unwrap().encode(text, SpecialTokens::None).unwrap();
+    let scored = 1..tokens.len();
+    let window = TextWindow { tokens, scored };
+
+    let paper = |operator, selection| Some(Intervention::new(operator, selection));
+    let joint = |selection| paper(Operator::JointMean, selection);
+    let only = |site| joint(Selection::top(1)).map(|paper| paper.at(&[site]));
+    let cases = [
+        ("none", None, 27.37),
+        ("top 1, mean", joint(Selection::top(1)), 57.6),
+        ("top 2, mean", joint(Selection::top(2)), 1552.0),
+        ("top 1, zero", paper(Operator::Zero, Selection::top(1)), 1466.0),
+        ("bottom 1, mean", joint(Selection::BottomK { k: 1 }), 28.6),
+        ("bottom 8, mean", joint(Selection::BottomK { k: 8 }), 31.4),
+        ("top 1 of Q, mean", only(Site::RotQ), 27.8),
+        ("top 1 of K, mean", only(Site::RotK), 51.7),
+    ];
+    let arms: Vec<_> = cases.iter().map(|(_, arm, _)| arm.clone()).collect();
+    let scores = score_text(model.decoder(), &[window], &arms, &mut |_, _| {}).unwrap();
+    for ((name, _, expected), score) in cases.iter().zip(&scores) {
+        let found = score.perplexity();
+        assert!((found / expected - 1.0).abs() < 0.01, "{name}: {found:.2}, not {expected}");
+    }
+    assert_eq!(scores[0].kl(), None);
+    assert!(scores[2].kl() > scores[1].kl() && scores[1].kl() > scores[4].kl());
+}
