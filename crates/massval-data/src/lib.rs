@@ -11,6 +11,7 @@ mod error;
 mod identity;
 mod item;
 
+pub mod catalog;
 pub mod generate;
 pub mod read;
 pub mod synthesis;
