@@ -1,10 +1,17 @@
 //! The command line's arguments.
 
+mod data;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use massval::DeviceName;
+use massval::data::catalog::Spec;
 use massval::detect::{Criterion, Layout};
+use massval::disruption::{Indices, Operator, Positions, Preset, Selection, When};
+use massval::hooks::Site;
+
+pub use data::Data;
 
 /// Find the massive values in a language model's attention.
 #[derive(Debug, Parser)]
@@ -25,12 +32,18 @@ pub enum Command {
     Detect(Detect),
     /// Write a model's logits to a safetensors file
     Logits(Logits),
+    /// What massive values are for: tasks, with channels of Q, K or V disrupted and without
+    Disrupt(Disrupt),
+    /// Perplexity of a text, with channels disrupted and without
+    Perplexity(Perplexity),
     /// Continue a text, greedily or sampled
     Generate(Generate),
     /// List a model's hook points, or explain one
     Hooks(Hooks),
     /// Say what a checkpoint is, and what massval makes of it
     Inspect(Inspect),
+    /// List the sets of tasks, or print the items of one
+    Data(Data),
     /// Print a completion script for a shell
     Completions(Completions),
 }
@@ -185,6 +198,168 @@ pub struct Logits {
     pub json: bool,
 }
 
+/// What is done to the model's attention.
+#[derive(Debug, Args)]
+pub struct InterventionArgs {
+    /// What is written into the selected channels: joint-mean, mean, zero, max, min, joint-max,
+    /// joint-min, scale:X, noise, permute. Several give arms for each [default: joint-mean]
+    #[arg(help_heading = "What is disrupted", long, value_name = "OP", value_delimiter = ',')]
+    pub op: Vec<Operator>,
+    /// Which channels of each head: top-k:K, bottom-k:K, random-k:K, near-k:K, head-mean:LAMBDA,
+    /// random-like:RULE, channels:LAYER.HEAD.CHANNEL,.. Each gives an arm
+    #[arg(help_heading = "What is disrupted", long, value_name = "RULE")]
+    pub select: Vec<Selection>,
+    /// For each K the arms bottom-k:K, random-k:K and top-k:K
+    #[arg(help_heading = "What is disrupted", long, value_name = "K", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
+    pub k: Vec<u16>,
+    /// An arm with the massive values that a scan found: its scan.json
+    #[arg(help_heading = "What is disrupted", long, value_name = "FILE")]
+    pub findings: Option<PathBuf>,
+    /// What the papers' code ran: llama, qwen2, mistral, gemma2, gemma2-fixed; with its
+    /// "non-massive" control and a random one
+    #[arg(help_heading = "What is disrupted", long, value_name = "NAME", conflicts_with_all = ["op", "select", "k", "findings", "sites", "when", "keep_cache", "partner"])]
+    pub preset: Option<Preset>,
+    /// Where: rot_q, rot_k (after RoPE), q, k (before it), v
+    #[arg(help_heading = "What is disrupted", long, value_name = "SITES", value_delimiter = ',', default_values = ["rot_q", "rot_k"], value_parser = site)]
+    pub sites: Vec<Site>,
+    /// The other channel of each rotary pair, too
+    #[arg(help_heading = "What is disrupted", long)]
+    pub partner: bool,
+    /// In which layers: all, 3, 0-4,-1
+    #[arg(
+        help_heading = "What is disrupted",
+        long,
+        value_name = "LIST",
+        default_value = "all",
+        allow_hyphen_values = true
+    )]
+    pub layers: Indices,
+    /// In which heads; KV heads at K and V
+    #[arg(
+        help_heading = "What is disrupted",
+        long,
+        value_name = "LIST",
+        default_value = "all",
+        allow_hyphen_values = true
+    )]
+    pub heads: Indices,
+    /// While the prompt is read, while tokens are generated, or both: prefill, decode, both
+    #[arg(
+        help_heading = "What is disrupted",
+        long,
+        value_name = "WHEN",
+        default_value = "prefill"
+    )]
+    pub when: When,
+    /// Later tokens attend to the keys and values as they were, not as disrupted
+    #[arg(help_heading = "What is disrupted", long)]
+    pub keep_cache: bool,
+    /// At which tokens of the prompt: all, first, evidence, 10..20
+    #[arg(help_heading = "What is disrupted", long, value_name = "WHICH", default_value = "all")]
+    pub positions: Positions,
+    /// Seed of what is drawn: items, random channels, noise, resampling
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Disrupt {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// A task, with options: passkey, passkey:tokens=256,digits=12, capitals, gsm8k:FILE (see
+    /// `massval data`) [default: passkey and capitals]
+    #[arg(help_heading = "What is asked", long, value_name = "SPEC")]
+    pub task: Vec<Spec>,
+    /// The first N items of each task [default: all, or 100]
+    #[arg(help_heading = "What is asked", long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// Put each prompt as a user's message in the model's chat template
+    #[arg(help_heading = "What is asked", long)]
+    pub chat: bool,
+    /// A system message before each prompt
+    #[arg(help_heading = "What is asked", long, value_name = "TEXT", requires = "chat")]
+    pub system: Option<String>,
+    /// Tokens that a written answer may have [default: by task]
+    #[arg(help_heading = "What is asked", long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_new_tokens: Option<u32>,
+    /// Write answers to their end, and measure their variety and perplexity
+    #[arg(help_heading = "What is asked", long)]
+    pub full_answers: bool,
+    #[command(flatten)]
+    pub intervention: InterventionArgs,
+    /// Level of the confidence intervals
+    #[arg(long, default_value_t = 0.95, value_name = "P", value_parser = level)]
+    pub confidence: f64,
+    /// Folder for the records of all items, disrupt.json and disrupt.html
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in the folder
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+    /// Print what would be run, and the memory it needs, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How the table is printed
+    #[arg(long, default_value = "table", value_enum, conflicts_with = "json")]
+    pub format: TableFormat,
+    /// Print the result as JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a table is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TableFormat {
+    /// For a terminal
+    Table,
+    /// Markdown
+    Markdown,
+    /// Comma-separated values, one line for each number
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub struct Perplexity {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// The text: a UTF-8 file, or records with a field `text` (.jsonl, .json, .csv, .parquet)
+    #[arg(help_heading = "What it reads", long, value_name = "FILE")]
+    pub text: PathBuf,
+    /// The field of a record that holds the text
+    #[arg(help_heading = "What it reads", long, value_name = "NAME")]
+    pub field: Option<String>,
+    /// The papers' rule for a set: wikitext2, c4, pg19, redpajama
+    #[arg(help_heading = "What it reads", long, value_name = "SET", value_parser = ["wikitext2", "c4", "pg19", "redpajama"], conflicts_with_all = ["stride", "bos", "windows"])]
+    pub rule: Option<String>,
+    /// Whose rule, where they differ
+    #[arg(help_heading = "What it reads", long, value_name = "CODE", value_parser = ["bluorion", "bluorion-bos", "locuslab"], default_value = "bluorion", requires = "rule")]
+    pub protocol: String,
+    /// Tokens of a window [default: 1024, or as many as the model has positions for]
+    #[arg(help_heading = "What it reads", long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    pub window: Option<u32>,
+    /// Tokens from one window to the next; less than the window's length, each token is scored with
+    /// more before it [default: the window's length]
+    #[arg(help_heading = "What it reads", long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub stride: Option<u32>,
+    /// Put the tokenizer's BOS first in each window
+    #[arg(help_heading = "What it reads", long)]
+    pub bos: bool,
+    /// No more than the first N windows
+    #[arg(help_heading = "What it reads", long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub windows: Option<u32>,
+    #[command(flatten)]
+    pub intervention: InterventionArgs,
+    /// Write the result as JSON to this file, too
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How the table is printed
+    #[arg(long, default_value = "table", value_enum, conflicts_with = "json")]
+    pub format: TableFormat,
+    /// Print the result as JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(Debug, Args)]
 #[command(
     override_usage = "massval generate <MODEL> <--text FILE|--prompt TEXT|--tokens IDS>\n                [OPTIONS]"
@@ -256,4 +431,14 @@ fn positive(text: &str) -> Result<f64, String> {
 fn share(text: &str) -> Result<f64, String> {
     positive(text)
         .and_then(|number| if number <= 1.0 { Ok(number) } else { Err("above 1".to_owned()) })
+}
+
+/// A number between 0 and 1.
+fn level(text: &str) -> Result<f64, String> {
+    share(text).and_then(|p| if p < 1.0 { Ok(p) } else { Err("not below 1".to_owned()) })
+}
+
+/// A site where heads can be disrupted.
+fn site(text: &str) -> Result<Site, String> {
+    text.parse::<Site>().map_err(|error| error.to_string())
 }

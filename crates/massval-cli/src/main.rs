@@ -18,9 +18,12 @@ fn main() -> ExitCode {
         Command::Capture(args) => commands::capture::run(args),
         Command::Detect(args) => commands::detect::run(args),
         Command::Logits(args) => commands::logits::run(args),
+        Command::Disrupt(args) => commands::disrupt::run(args),
+        Command::Perplexity(args) => commands::perplexity::run(args),
         Command::Generate(args) => commands::generate::run(args),
         Command::Hooks(args) => commands::hooks::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
+        Command::Data(args) => commands::data::run(args),
         Command::Completions(args) => commands::completions::run(args),
     };
     match done {

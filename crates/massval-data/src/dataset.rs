@@ -25,11 +25,6 @@ pub trait Dataset {
     /// Where the knowledge is.
     fn side(&self) -> Side;
 
-    /// What one item is, in a sentence.
-    fn describe(&self) -> String {
-        format!("an item of {}", self.name())
-    }
-
     /// How many items there are; `None` if it generates as many as one likes.
     fn len(&self) -> Option<usize>;
 

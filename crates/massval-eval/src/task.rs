@@ -147,7 +147,7 @@ impl<'d> Task<'d> {
             (false, false) => vec![column(&name, side, Metric::Strict)],
         };
         let ask = Ask { write: if compare { 0 } else { write }, compare };
-        let item = dataset.describe();
+        let item = format!("an item of {name}");
         Ok(Self { name, item, dataset, items, form: Form::default(), ask, rule: None, columns })
     }
 

@@ -18,6 +18,18 @@ pub enum Error {
     /// The detector refused its input.
     #[error(transparent)]
     Detect(#[from] massval_detect::Error),
+    /// The items of a task.
+    #[error(transparent)]
+    Data(#[from] massval_data::Error),
+    /// An intervention.
+    #[error(transparent)]
+    Disrupt(#[from] massval_disrupt::Error),
+    /// Running or scoring tasks.
+    #[error(transparent)]
+    Eval(#[from] massval_eval::Error),
+    /// The statistics of a result.
+    #[error(transparent)]
+    Statistics(#[from] massval_eval::stats::Error),
     /// A result could not be checked, drawn, read or written.
     #[error(transparent)]
     Report(#[from] massval_report::Error),

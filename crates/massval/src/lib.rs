@@ -27,33 +27,48 @@
 //!
 //! | crate | holds |
 //! |---|---|
+//! | [`data`] | tasks: seeded generators, readers of the usual sets |
 //! | [`detect`] | channel norms, criteria, RoPE bands, massive activations; needs no model |
+//! | [`disruption`] | interventions on attention, as values and as hooks |
+//! | [`eval`] | running tasks, scoring, perplexity, statistics |
 //! | [`hooks`] | the names of the places in a model, and what may watch or change them |
 //! | [`models`] | weights, tokenizer, one hooked decoder, generation |
 //! | [`report`] | result files, tables, figures, the HTML page |
 //!
 //! # Features
 //! `flex` (on by default), `wgpu`, `vulkan` and `cuda` compile burn's backends in; `figures` adds
-//! SVG and PNG figures.
+//! SVG and PNG figures, `parquet` sets in Parquet files.
 
+mod arms;
 mod capture;
+mod compare;
 mod device;
+mod disrupt;
 mod dumped;
 mod error;
 mod input;
+mod perplexity;
 mod provenance;
 mod scan;
+mod tasks;
 mod watch;
 
+pub use massval_data as data;
 pub use massval_detect as detect;
+pub use massval_disrupt as disruption;
+pub use massval_eval as eval;
 pub use massval_hooks as hooks;
 pub use massval_models as models;
 pub use massval_report as report;
 
+pub use arms::{arms, findings_selection};
 pub use capture::{CapturePlan, capture, logits};
 pub use device::{DeviceName, dtype};
+pub use disrupt::{DisruptOptions, disrupt};
 pub use dumped::{DetectOptions, detect as detect_files};
 pub use error::{Error, Result};
 pub use input::{Prompt, PromptOptions, tokenize};
+pub use perplexity::{PerplexityOptions, perplexity};
 pub use provenance::{Run, provenance};
 pub use scan::{NormCollector, ScanOptions, scan};
+pub use tasks::task;

@@ -2,11 +2,15 @@
 
 pub mod capture;
 pub mod completions;
+pub mod data;
 pub mod detect;
+pub mod disrupt;
 pub mod generate;
 pub mod hooks;
 pub mod inspect;
 pub mod logits;
+pub mod perplexity;
 pub mod scan;
 
+mod arms;
 mod model;

@@ -1,5 +1,6 @@
 //! What the commands that run a model have in common.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use massval::models::Model;
@@ -7,7 +8,7 @@ use massval::report::schema::InputIdentity;
 use massval::{Prompt, PromptOptions, Run};
 
 use crate::args::{InputArgs, ModelArgs};
-use crate::output::{Failure, tell};
+use crate::output::{Done, Failure, tell};
 use crate::progress::Progress;
 
 /// A loaded model, and the record of the run so far.
@@ -73,4 +74,16 @@ pub fn command() -> Vec<String> {
 /// The time, RFC 3339.
 pub fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+/// Finds out before the long work that no folder can be at `path`.
+pub fn check_folder(path: &Path) -> Done {
+    let there = path.ancestors().find_map(|part| std::fs::metadata(part).ok().map(|at| (part, at)));
+    match there {
+        Some((part, at)) if !at.is_dir() => {
+            let what = format!("{}: {} is not a folder", path.display(), part.display());
+            Err(Failure::Work(what))
+        }
+        _ => Ok(()),
+    }
 }

@@ -1,12 +1,10 @@
 //! `massval scan`.
 
-use std::path::Path;
-
 use massval::report::schema::ScanResult;
 use massval::report::{html, table};
 use massval::{ScanOptions, models::tensorfile::atomic_write};
 
-use super::model::Loaded;
+use super::model::{Loaded, check_folder};
 use crate::args::Scan;
 use crate::output::{Done, Failure, print, print_json, style, tell, width};
 use crate::progress::Progress;
@@ -30,18 +28,6 @@ pub fn run(args: Scan) -> Done {
     match args.json {
         true => print_json(&result),
         false => print(&table::scan_table(&result, width(), style())?.trim_end()),
-    }
-}
-
-/// Finds out before the long work that no folder can be at `path`.
-fn check_folder(path: &Path) -> Done {
-    let there = path.ancestors().find_map(|part| std::fs::metadata(part).ok().map(|at| (part, at)));
-    match there {
-        Some((part, at)) if !at.is_dir() => {
-            let what = format!("{}: {} is not a folder", path.display(), part.display());
-            Err(Failure::Work(what))
-        }
-        _ => Ok(()),
     }
 }
 

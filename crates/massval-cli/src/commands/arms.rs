@@ -1,0 +1,62 @@
+//! From the options of an intervention to the arms of an experiment.
+
+use massval::disruption::{Intervention, Operator, Preset, Selection};
+use massval::eval::Arm;
+use massval::models::DecoderConfig;
+
+use crate::args::InterventionArgs;
+use crate::output::Failure;
+
+/// The arms that the options ask for; `usual` are the sizes to take if they name none.
+pub fn arms(
+    args: &InterventionArgs,
+    config: &DecoderConfig,
+    usual: &[u16],
+) -> Result<Vec<Arm>, Failure> {
+    if let Some(preset) = args.preset {
+        return Ok(of_preset(args, preset));
+    }
+    let joint = [Operator::JointMean];
+    let operators = if args.op.is_empty() { &joint[..] } else { &args.op };
+    let sizes = match args.k.is_empty() && args.select.is_empty() && args.findings.is_none() {
+        true => usual,
+        false => &args.k,
+    };
+    let mut selections = Vec::new();
+    for k in sizes.iter().map(|&k| usize::from(k)) {
+        selections.extend([Selection::BottomK { k }, Selection::RandomK { k }, Selection::top(k)]);
+    }
+    selections.extend(args.select.iter().cloned());
+    if let Some(path) = &args.findings {
+        selections.push(massval::findings_selection(path, &args.sites, config)?);
+    }
+    let base = Intervention {
+        partner: args.partner,
+        when: args.when,
+        cached: !args.keep_cache,
+        ..placed(args, Intervention::new(Operator::JointMean, Selection::top(1)).at(&args.sites))
+    };
+    Ok(massval::arms(&base, operators, &selections))
+}
+
+fn of_preset(args: &InterventionArgs, preset: Preset) -> Vec<Arm> {
+    let massive = placed(args, preset.intervention());
+    let k = massive.selection.k().unwrap_or(1);
+    let random = Intervention { selection: Selection::RandomK { k }, ..massive.clone() };
+    vec![
+        Arm::none(),
+        Arm::new("non-massive", placed(args, preset.non_massive())),
+        Arm::new("random", random),
+        Arm::new(format!("massive ({preset})"), massive),
+    ]
+}
+
+fn placed(args: &InterventionArgs, intervention: Intervention) -> Intervention {
+    Intervention {
+        layers: args.layers.clone(),
+        heads: args.heads.clone(),
+        positions: args.positions.clone(),
+        seed: args.seed,
+        ..intervention
+    }
+}

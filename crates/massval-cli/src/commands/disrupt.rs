@@ -1,0 +1,119 @@
+//! `massval disrupt`.
+
+use massval::data::catalog::Spec;
+use massval::eval::stats::Bootstrap;
+use massval::eval::{Experiment, Form, ModelTokens, RunOptions, Task};
+use massval::models::tensorfile::atomic_write;
+use massval::report::schema::DisruptResult;
+use massval::report::{html, table};
+use massval::{DisruptOptions, Run};
+
+use super::arms::arms;
+use super::model::{Loaded, check_folder};
+use crate::args::{Disrupt, TableFormat};
+use crate::output::{Done, Failure, amount, plural, print, print_json, style, tell, width};
+use crate::progress::Progress;
+
+/// Without `--task`: one task of each side.
+const USUAL: [&str; 2] = ["passkey", "capitals"];
+
+pub fn run(args: Disrupt) -> Done {
+    if let Some(folder) = &args.out {
+        check_folder(folder)?;
+    }
+    let loaded = Loaded::new(&args.model)?;
+    let config = loaded.model.decoder().config();
+    let arms = arms(&args.intervention, config, &[1])?;
+    let tokens = ModelTokens::new(loaded.model.tokenizer()?, tokenizer_name(&args));
+    let tasks = tasks(&args, &tokens)?;
+    let options = RunOptions::default().with_full_answers(args.full_answers);
+    let experiment = Experiment { model: &loaded.model, tasks, arms, options };
+    if args.dry_run {
+        return plan(&experiment);
+    }
+    let mut options = DisruptOptions::default();
+    let seed = args.intervention.seed;
+    options.bootstrap = Bootstrap { level: args.confidence, seed, ..Bootstrap::default() };
+    options.folder = args.out.clone();
+    options.resume = args.resume;
+    let run = Run { seed: Some(seed), ..loaded.run.clone() };
+    let mut progress = Progress::new("items");
+    let result = massval::disrupt(&experiment, &run, &options, &mut |done, all| {
+        progress.at(done, all);
+    })?;
+    loaded.timing("disrupt", progress.finish());
+    write(&args, &result)?;
+    match (args.json, args.format) {
+        (true, _) => print_json(&result),
+        (_, TableFormat::Table) => {
+            print(&table::disrupt_table(&result, width(), style()).trim_end())
+        }
+        (_, TableFormat::Markdown) => print(&table::disrupt_markdown(&result).trim_end()),
+        (_, TableFormat::Csv) => print(&table::disrupt_csv(&result).trim_end()),
+    }
+}
+
+fn tokenizer_name(args: &Disrupt) -> String {
+    let name = args.model.model.file_name().unwrap_or(args.model.model.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+fn tasks<'a>(args: &Disrupt, tokens: &'a ModelTokens<'a>) -> Result<Vec<Task<'a>>, Failure> {
+    let specs = match args.task.is_empty() {
+        true => USUAL.iter().map(|name| name.parse()).collect::<Result<Vec<Spec>, _>>()?,
+        false => args.task.clone(),
+    };
+    let limit = args.limit.map(|limit| limit as usize);
+    let mut tasks: Vec<Task<'a>> = Vec::new();
+    for spec in &specs {
+        let mut task = massval::task(spec, limit, Some(args.intervention.seed), tokens)?;
+        task.form = Form { chat: args.chat, system: args.system.clone() };
+        if let Some(most) = args.max_new_tokens
+            && task.ask.write > 0
+        {
+            task.ask.write = most as usize;
+        }
+        // The same set with other options is another task: its options tell them apart.
+        if tasks.iter().any(|other| other.name == task.name) {
+            task.rename(&spec.to_string());
+        }
+        tasks.push(task);
+    }
+    Ok(tasks)
+}
+
+/// What would be run, and what it needs.
+fn plan(experiment: &Experiment<'_>) -> Done {
+    experiment.check()?;
+    let size = experiment.size()?;
+    print(&format_args!(
+        "{} on {} in {}: {} to read\nmemory: {} of weights, up to {} of activations and logits\n\
+         disk: about {} of records with --out\narms:",
+        plural(experiment.arms.len(), "arm"),
+        plural(experiment.items(), "item"),
+        plural(experiment.tasks.len(), "task"),
+        plural(size.prompt_tokens, "token"),
+        amount(size.weights, "B"),
+        amount(size.working, "B"),
+        amount(size.records, "B"),
+    ))?;
+    for arm in &experiment.arms {
+        match &arm.intervention {
+            Some(intervention) => print(&format_args!("  {}: {intervention}", arm.name))?,
+            None => print(&format_args!("  {}: the model left alone", arm.name))?,
+        }
+    }
+    Ok(())
+}
+
+fn write(args: &Disrupt, result: &DisruptResult) -> Done {
+    let Some(folder) = &args.out else { return Ok(()) };
+    let (json, page) = (folder.join("disrupt.json"), folder.join("disrupt.html"));
+    let html = html::disrupt_page(result)?;
+    result.write(&json)?;
+    atomic_write(&page, |out| out.write_all(html.as_bytes()))?;
+    if !args.json {
+        tell(&format_args!("wrote {} and {}", json.display(), page.display()));
+    }
+    Ok(())
+}

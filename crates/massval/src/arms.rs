@@ -1,0 +1,147 @@
+//! The arms of an experiment: names, what each is there for, and how results show them.
+
+use std::path::Path;
+
+use massval_disrupt::{ChannelRef, Intervention, Operator, Selection};
+use massval_eval::{Arm, Summary};
+use massval_hooks::Site;
+use massval_report::schema::{self, ArmRole, ScanResult, SiteSelected, SweepPoint};
+
+use crate::provenance::file_hash;
+use crate::{Error, Result};
+
+/// The model left alone, and `base` with every operator and selection in turn.
+///
+/// Arms are named after what differs between them: `top-k:1`, or `top-k:1 zero` where there are several
+/// operators.
+///
+/// ```
+/// use massval::disruption::{Intervention, Operator, Selection};
+/// let base = Intervention::new(Operator::JointMean, Selection::top(1));
+/// let arms = massval::arms(&base, &[Operator::Zero], &[Selection::top(1), Selection::BottomK { k: 1 }]);
+/// let names: Vec<&str> = arms.iter().map(|arm| arm.name.as_str()).collect();
+/// assert_eq!(names, ["none", "top-k:1", "bottom-k:1"]);
+/// ```
+#[must_use]
+pub fn arms(base: &Intervention, operators: &[Operator], selections: &[Selection]) -> Vec<Arm> {
+    let mut arms = vec![Arm::none()];
+    for operator in operators {
+        for selection in selections {
+            let name = match operators.len() {
+                1 => selection.to_string(),
+                _ => format!("{selection} {operator}"),
+            };
+            let selection = selection.clone();
+            arms.push(Arm::new(
+                name,
+                Intervention { operator: *operator, selection, ..base.clone() },
+            ));
+        }
+    }
+    arms
+}
+
+/// The massive values of a scan as a selection.
+///
+/// # Errors
+/// [`Error::Report`] if `path` is no result of a scan; [`Error::Input`] if the scan is of another model
+/// shape (`layers`, `heads`, `kv_heads`, `head_dim`), or found nothing at `sites`.
+pub fn findings_selection(
+    path: &Path,
+    sites: &[Site],
+    config: &massval_models::DecoderConfig,
+) -> Result<Selection> {
+    let scan = ScanResult::read(path)?;
+    let shape = &scan.shape;
+    let found = [shape.layers, shape.heads, shape.kv_heads, shape.head_dim];
+    let wanted = [config.layers, config.heads, config.kv_heads, config.head_dim];
+    if found != wanted || scan.provenance.model.architecture != config.architecture {
+        return Err(Error::Input(format!(
+            "{}: findings of another model: {} with {} layers, {} and {} heads of {} channels; this one is \
+             {} with {}, {} and {} of {}",
+            path.display(),
+            scan.provenance.model.architecture,
+            found[0],
+            found[1],
+            found[2],
+            found[3],
+            config.architecture,
+            wanted[0],
+            wanted[1],
+            wanted[2],
+            wanted[3],
+        )));
+    }
+    let mut channels = Vec::new();
+    for finding in &scan.findings {
+        if let Some(&site) = sites.iter().find(|site| site.name() == finding.site) {
+            let (layer, head, channel) = (finding.layer, finding.head, finding.channel);
+            channels.push(ChannelRef { layer, site: Some(site), head, channel });
+        }
+    }
+    if channels.is_empty() {
+        let sites: Vec<&str> = sites.iter().map(|site| site.name()).collect();
+        let what = format!("{}: no findings at {}", path.display(), sites.join(", "));
+        return Err(Error::Input(what));
+    }
+    channels.sort_unstable();
+    let hash = file_hash(path)?;
+    let source = format!("{} ({})", hash.name, &hash.sha256[..hash.sha256.len().min(12)]);
+    Ok(Selection::Channels { channels, source: Some(source) })
+}
+
+/// What an arm is there for.
+pub(crate) fn role(arm: &Arm) -> ArmRole {
+    match arm.intervention.as_ref().map(|intervention| &intervention.selection) {
+        None => ArmRole::None,
+        Some(Selection::Massive { .. } | Selection::Channels { source: Some(_), .. }) => {
+            ArmRole::Massive
+        }
+        Some(Selection::BottomK { .. }) => ArmRole::Bottom,
+        Some(
+            Selection::RandomK { .. } | Selection::RandomLike { .. } | Selection::NearK { .. },
+        ) => ArmRole::Random,
+        Some(_) => ArmRole::Other,
+    }
+}
+
+/// How many channels of each head it asks for, if that is fixed.
+pub(crate) fn fixed_k(arm: &Arm) -> Option<usize> {
+    arm.intervention.as_ref()?.selection.k()
+}
+
+/// An arm as results show it.
+pub(crate) fn described(arm: &Arm, summary: Option<&Summary>) -> Result<schema::Arm> {
+    let Some(intervention) = &arm.intervention else {
+        return Ok(schema::Arm::baseline(&arm.name));
+    };
+    let role = role(arm);
+    let kind = match &intervention.selection {
+        Selection::NearK { .. } => "near",
+        Selection::PerPosition { .. } => "per position",
+        _ => role.as_str(),
+    };
+    let sweep = fixed_k(arm).map(|k| SweepPoint {
+        series: format!("{kind}, {}", intervention.operator),
+        channels_per_head: k,
+    });
+    let value = serde_json::to_value(intervention)
+        .map_err(|error| Error::Input(format!("arm {}: {error}", arm.name)))?;
+    let tally = summary.map(|summary| summary.tally(&arm.name)).unwrap_or_default();
+    let selected = tally
+        .iter()
+        .map(|tally| SiteSelected {
+            site: tally.site.name().to_owned(),
+            channels_per_head: tally.channels_per_head(),
+            share: tally.share(),
+        })
+        .collect();
+    Ok(schema::Arm {
+        name: arm.name.clone(),
+        role,
+        sentence: intervention.to_string(),
+        intervention: Some(value),
+        sweep,
+        selected,
+    })
+}
