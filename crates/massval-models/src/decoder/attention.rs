@@ -6,6 +6,7 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Tensor, activation::softmax, module::attention};
 use massval_hooks::Site;
 
+use super::host::{self, Visible};
 use super::pass::Pass;
 use crate::Result;
 
@@ -41,7 +42,7 @@ impl Attention {
         let v = split(self.v.forward(x), self.kv_heads);
         let v = pass.cached_heads(layer, Site::V, v.into())?;
         if let Some(rotary) = &pass.rotary {
-            let rotated = (rotary.rotate(q), k.map(|k| rotary.rotate(k)));
+            let rotated = (rotary.rotate(q)?, k.map(|k| rotary.rotate(k))?);
             q = pass.heads(layer, Site::RotQ, rotated.0)?;
             k = pass.cached_heads(layer, Site::RotK, rotated.1)?;
         }
@@ -53,10 +54,17 @@ impl Attention {
             None => (k.seen, v.seen),
         };
         let groups = self.heads / self.kv_heads;
+        let scale = 1.0 / (self.head_dim as f64).sqrt();
+        let looked_at = [Site::AttnScores, Site::Pattern].iter().any(|&s| pass.wants(layer, s));
+        if !looked_at && host::is_plain(&q) {
+            let z = grouped(q, &k, &v, pass.columns.as_deref(), scale)?;
+            let z = pass.heads(layer, Site::Z, z)?;
+            let z = z.swap_dims(1, 2).reshape([batch, seq, self.heads * self.head_dim]);
+            return Ok(Some(self.out.forward(z)));
+        }
         let (k, v) = (repeat_heads(k, groups), repeat_heads(v, groups));
 
-        let scale = 1.0 / (self.head_dim as f64).sqrt();
-        let z = if pass.wants(layer, Site::AttnScores) || pass.wants(layer, Site::Pattern) {
+        let z = if looked_at {
             let scores = q.matmul(k.swap_dims(2, 3)) * scale;
             let keys = scores.dims()[3];
             let mask = match &pass.mask {
@@ -105,6 +113,34 @@ fn fused(
         attention(q.clone().narrow(2, from, to - from), part(&k), part(&v), None, None, options())
     });
     Tensor::cat(blocks.collect(), 2)
+}
+
+/// Causal attention in host memory. `q` is `[batch, heads, seq, head_dim]`, `k` and `v` have
+/// the KV heads. The query heads of a KV head are stacked, so that K and V are not repeated.
+fn grouped(
+    q: Tensor<4>,
+    k: &Tensor<4>,
+    v: &Tensor<4>,
+    real: Option<&[bool]>,
+    scale: f64,
+) -> Result<Tensor<4>> {
+    let ([batch, heads, seq, dim], [_, kv_heads, keys, _]) = (q.dims(), k.dims());
+    let before = keys - seq;
+    let mut blocks = Vec::new();
+    for from in (0..seq).step_by(QUERIES) {
+        let queries = QUERIES.min(seq - from);
+        let shown = before + from + queries;
+        let stacked = q
+            .clone()
+            .narrow(2, from, queries)
+            .reshape([batch, kv_heads, heads / kv_heads * queries, dim]);
+        let keys = k.clone().narrow(2, 0, shown).swap_dims(2, 3);
+        let visible = Visible { queries, seen: before + from, real };
+        let pattern = host::softmax(stacked.matmul(keys), scale as f32, &visible)?;
+        let z = pattern.matmul(v.clone().narrow(2, 0, shown));
+        blocks.push(z.reshape([batch, heads, queries, dim]));
+    }
+    Ok(Tensor::cat(blocks, 2))
 }
 
 /// Each KV head serves `groups` consecutive query heads.

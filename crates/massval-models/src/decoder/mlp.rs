@@ -5,6 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::{Tensor, activation};
 use massval_hooks::Site;
 
+use super::host;
 use super::pass::Pass;
 use crate::Result;
 use crate::config::ActivationKind;
@@ -30,7 +31,7 @@ impl Mlp {
         let post = match &self.gate {
             Some(gate) => {
                 let pre = pass.hidden(layer, Site::MlpPre, gate.forward(x.clone()))?;
-                activate(self.activation, pre) * self.up.forward(x)
+                times(self.activation, pre, self.up.forward(x))?
             }
             None => {
                 let pre = pass.hidden(layer, Site::MlpPre, self.up.forward(x))?;
@@ -40,6 +41,14 @@ impl Mlp {
         let post = pass.hidden(layer, Site::MlpPost, post)?;
         Ok(self.down.forward(post))
     }
+}
+
+/// `activation(gate) * up`.
+fn times(kind: ActivationKind, gate: Tensor<3>, up: Tensor<3>) -> Result<Tensor<3>> {
+    if kind == ActivationKind::Silu && host::is_plain(&gate) && host::is_plain(&up) {
+        return host::silu_times(gate, up);
+    }
+    Ok(activate(kind, gate) * up)
 }
 
 fn activate(kind: ActivationKind, x: Tensor<3>) -> Tensor<3> {

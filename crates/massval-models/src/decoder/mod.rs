@@ -3,6 +3,7 @@
 mod attention;
 mod batch;
 pub(crate) mod build;
+mod host;
 mod mlp;
 mod norm;
 mod pass;
@@ -146,7 +147,8 @@ impl Decoder {
             hooks,
             cache,
             rotary: self.config.rope().map(|rope| Rotary::new(rope, &positions, seq, &device)),
-            mask: columns.map(|real| padded_mask(&real, rows, seq, seen, &device)),
+            mask: columns.as_ref().map(|real| padded_mask(real, rows, seq, seen, &device)),
+            columns,
             phase,
             start: seen,
             real: batch.mask(),

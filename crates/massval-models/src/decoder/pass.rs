@@ -14,6 +14,8 @@ pub(crate) struct Pass<'a, 'h> {
     pub(crate) rotary: Option<Rotary>,
     /// `[batch or 1, 1, seq, keys]`, true = masked. Absent: causal, nothing padded.
     pub(crate) mask: Option<Tensor<4, Bool>>,
+    /// The same in host memory: row-major `[batch, seen + seq]`, true = a real token.
+    pub(crate) columns: Option<Vec<bool>>,
     pub(crate) phase: Phase,
     pub(crate) start: usize,
     /// Row-major `[batch, seq]`, true = a real token.
@@ -66,8 +68,8 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    pub(crate) fn map(self, change: impl Fn(Tensor<4>) -> Tensor<4>) -> Self {
-        Self { seen: change(self.seen), kept: self.kept.map(change) }
+    pub(crate) fn map(self, change: impl Fn(Tensor<4>) -> Result<Tensor<4>>) -> Result<Self> {
+        Ok(Self { seen: change(self.seen)?, kept: self.kept.map(change).transpose()? })
     }
 }
 

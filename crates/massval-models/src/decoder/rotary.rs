@@ -2,12 +2,16 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::host;
+use crate::Result;
 use crate::config::RopeConfig;
 
 /// Cosines and sines of the positions of one pass, `[batch or 1, 1, seq, rotary_dim / 2]`.
 pub(crate) struct Rotary {
     cos: Tensor<4>,
     sin: Tensor<4>,
+    /// The same in host memory.
+    host: (Vec<f32>, Vec<f32>),
     rotary_dim: usize,
 }
 
@@ -24,16 +28,20 @@ impl Rotary {
             angles.map(|angle| (angle.cos() as f32, angle.sin() as f32)).unzip();
         let shape = [positions.len() / seq.max(1), 1, seq, pairs];
         Self {
-            cos: Tensor::from_data(TensorData::new(cos, shape), device),
-            sin: Tensor::from_data(TensorData::new(sin, shape), device),
+            cos: Tensor::from_data(TensorData::new(cos.clone(), shape), device),
+            sin: Tensor::from_data(TensorData::new(sin.clone(), shape), device),
+            host: (cos, sin),
             rotary_dim: rope.rotary_dim,
         }
     }
 
     /// Turns heads `[batch, heads, seq, head_dim]`; channels from `rotary_dim` on are left alone.
-    pub(crate) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn rotate(&self, x: Tensor<4>) -> Result<Tensor<4>> {
         let head_dim = x.dims()[3];
         let half = self.rotary_dim / 2;
+        if host::is_plain(&x) {
+            return host::rotate(x, &self.host.0, &self.host.1, half);
+        }
         let (cos, sin) = (self.cos.clone().cast(x.dtype()), self.sin.clone().cast(x.dtype()));
         let first = x.clone().narrow(3, 0, half);
         let second = x.clone().narrow(3, half, half);
@@ -44,6 +52,6 @@ impl Rotary {
         if self.rotary_dim < head_dim {
             parts.push(x.narrow(3, self.rotary_dim, head_dim - self.rotary_dim));
         }
-        Tensor::cat(parts, 3)
+        Ok(Tensor::cat(parts, 3))
     }
 }
