@@ -63,19 +63,29 @@ impl Session {
             })
             .collect();
         let most = alternatives.iter().map(Vec::len).max().unwrap_or(0);
-        for index in 0..most {
+        // Long ones together, so that little is padded.
+        let by_length = |row: &Vec<Vec<u32>>| {
+            let mut order: Vec<usize> = (0..row.len()).collect();
+            order.sort_by_key(|&index| std::cmp::Reverse(row[index].len()));
+            order
+        };
+        let orders: Vec<Vec<usize>> = alternatives.iter().map(by_length).collect();
+        let alternative = |row: usize, turn: usize| {
+            let index = *orders[row].get(turn)?;
+            Some((index, alternatives[row][index].as_slice()))
+                .filter(|(_, tokens)| tokens.len() > 1)
+        };
+        for turn in 0..most {
             // Tokens that are fed; the last one is only looked up. A row that has nothing to feed is fed
             // anything, and nobody looks.
-            let fed: Vec<&[u32]> = alternatives
-                .iter()
-                .map(|row| match row.get(index) {
-                    Some(tokens) if tokens.len() > 1 => &tokens[..tokens.len() - 1],
-                    _ => &[0u32][..],
+            let fed: Vec<&[u32]> = (0..alternatives.len())
+                .map(|row| match alternative(row, turn) {
+                    Some((_, tokens)) => &tokens[..tokens.len() - 1],
+                    None => &[0u32][..],
                 })
                 .collect();
-            let needed = |row: &Vec<Vec<u32>>| row.get(index).is_some_and(|t| t.len() > 1);
-            if !alternatives.iter().any(needed) {
-                continue;
+            if (0..alternatives.len()).all(|row| alternative(row, turn).is_none()) {
+                break;
             }
             let batch = Batch::left_padded(&fed)?;
             let seq = batch.seq();
@@ -83,10 +93,8 @@ impl Session {
             let logits = decoder.forward(&batch, Some(&mut cache), hooks, LogitsAt::All)?;
             let logits = read(logits.ok_or_else(|| Error::options("no logits came back"))?)?;
             self.check(&logits)?;
-            for (row, tokens) in alternatives.iter().enumerate() {
-                let Some(tokens) = tokens.get(index).filter(|tokens| tokens.len() > 1) else {
-                    continue;
-                };
+            for row in 0..alternatives.len() {
+                let Some((index, tokens)) = alternative(row, turn) else { continue };
                 let start = (row + 1) * seq - (tokens.len() - 1);
                 for (column, &id) in tokens[1..].iter().enumerate() {
                     let at = (start + column) * self.vocab;

@@ -6,7 +6,7 @@ use massval_disrupt::SiteTally;
 
 use crate::diversity::{Words, ngram_diversity};
 use crate::stats::{self, Bootstrap, Comparison, Interval, PairedTable, mcnemar};
-use crate::{Arm, Column, Error, Metric, Record, Result, Task};
+use crate::{Arm, Column, End, Error, Metric, Record, Result, Task};
 
 /// The records of an experiment, reduced as they come: a few numbers for each item and arm.
 #[derive(Debug, Default)]
@@ -73,9 +73,12 @@ impl Summary {
         ];
         let right = metrics.iter().filter_map(|m| Some((m.name(), m.of(record)?))).collect();
         let first = record.choices.first();
+        // An answer that was cut off where its score was decided says nothing of variety.
         let diversity = match &record.answer {
-            Some(answer) => Some(ngram_diversity(&answer.text, DIVERSITY_N, Words::Treebank)?),
-            None => None,
+            Some(answer) if answer.end != End::Decided => {
+                Some(ngram_diversity(&answer.text, DIVERSITY_N, Words::Treebank)?)
+            }
+            _ => None,
         };
         let own = record
             .answer
