@@ -1,9 +1,10 @@
-//! The arguments that every example takes.
+//! The arguments that the examples take: those that draw a scan, and those that run an experiment.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use massval::DeviceName;
+use massval::data::catalog::Spec;
 
 /// The model, what it reads, which layers to draw, and where the figures go.
 #[derive(Debug, Clone, Args)]
@@ -41,4 +42,37 @@ pub struct SourceArgs {
     /// Token ids, separated by commas
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub tokens: Option<Vec<u32>>,
+}
+
+/// The model, what it is asked, and where numbers and figures go.
+#[derive(Debug, Clone, Args)]
+pub struct ExperimentArgs {
+    /// A Hugging Face folder (config.json, *.safetensors, tokenizer.json) or a .gguf file
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// A task instead of the usual ones, as for `massval disrupt`: capitals, gsm8k:FILE; may be
+    /// given several times
+    #[arg(long = "task", value_name = "SPEC")]
+    pub tasks: Vec<Spec>,
+    /// The first N items of each task
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// Put each prompt as a user's message in the model's chat template
+    #[arg(long)]
+    pub chat: bool,
+    /// Seed of what is drawn: items, random channels, resampling
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+    /// Folder that keeps every item's record, so that a run that was cut off can go on
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// Go on with the run in the folder
+    #[arg(long, requires = "run")]
+    pub resume: bool,
+    /// Where to compute: cpu, wgpu, vulkan, cuda, cuda:N
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub device: DeviceName,
+    /// Folder for figures and tables; made if it is not there
+    #[arg(long, default_value = "figures", value_name = "DIR")]
+    pub out: PathBuf,
 }

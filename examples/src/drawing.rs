@@ -1,5 +1,7 @@
 //! The figures, from a scan or from captured keys.
 
+use std::path::Path;
+
 use massval::detect::RopeBands;
 use massval::hooks::Site;
 use massval::report::figure::{
@@ -22,10 +24,24 @@ pub struct Drawing {
 }
 
 impl Drawing {
-    fn new(figure_name: &str, model: &str, part: &str, figure: Figure) -> Self {
+    pub(crate) fn new(figure_name: &str, model: &str, part: &str, figure: Figure) -> Self {
         let safe = |c: char| if c.is_alphanumeric() || "-._".contains(c) { c } else { '-' };
         let model: String = model.chars().map(safe).collect();
         Self { name: format!("{figure_name}_{model}_{part}"), figure }
+    }
+
+    /// Writes it as `NAME.svg` and `NAME.png` into `folder`, and prints both paths.
+    ///
+    /// # Errors
+    /// If it cannot be drawn or written.
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        let svg = folder.join(format!("{}.svg", self.name));
+        self.figure.write_svg(&svg)?;
+        println!("{}", svg.display());
+        let png = folder.join(format!("{}.png", self.name));
+        self.figure.write_png(&png)?;
+        println!("{}", png.display());
+        Ok(())
     }
 }
 

@@ -1,20 +1,23 @@
-//! What the examples have in common: arguments, loading and scanning, drawing, writing.
+//! What the examples have in common: arguments, loading, scanning and asking, drawing, writing.
 //!
-//! Each binary redraws one figure of a paper from a model and a text that its user names;
-//! `docs/figures.md` of the repository maps figures to binaries. Massive values are those of
+//! Each binary redraws one figure or table of a paper, from a model that its user names and a text,
+//! or from the answers of that model under interventions; `docs/figures.md` of the repository maps
+//! figures to binaries. Massive values are those of
 //! *Massive Values in Self-Attention Modules are the Key to Contextual Knowledge Understanding*
 //! ([2502.01563](https://arxiv.org/abs/2502.01563)), P1 below.
 
 mod args;
 mod drawing;
 mod session;
+mod trial;
 
-pub use args::{FigureArgs, SourceArgs};
+pub use args::{ExperimentArgs, FigureArgs, SourceArgs};
 pub use drawing::{
     Drawing, PairEnergyChange, before_after_rope, emergence, heatmaps, key_cache_surfaces,
     largest_pair_energy_change,
 };
 pub use session::{KeyCache, Session};
+pub use trial::{NamedTask, Trial, arms, arms_over};
 
 use std::process::ExitCode;
 

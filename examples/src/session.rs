@@ -1,11 +1,12 @@
 //! A loaded model with its input, and what the figures need to know of both.
 
 use std::fs;
+use std::path::Path;
 
 use massval::hooks::{Activation, At, HookFailure, HookPoint, HookSet, Observe, Site};
 use massval::models::{Batch, LogitsAt, Model};
 use massval::report::schema::{InputIdentity, ScanResult};
-use massval::{Error, Prompt, PromptOptions, Result, Run, ScanOptions};
+use massval::{DeviceName, Error, Prompt, PromptOptions, Result, Run, ScanOptions};
 
 use crate::{Drawing, FigureArgs};
 
@@ -40,10 +41,7 @@ impl Session {
     /// # Errors
     /// If the folder cannot be made, the model not be loaded, or the input not be read.
     pub fn load(args: &FigureArgs) -> Result<Self> {
-        fs::create_dir_all(&args.out)
-            .map_err(|source| Error::Io { path: args.out.clone(), source })?;
-        let device = args.device.open()?;
-        let model = Model::load(&args.model, &device, massval::dtype("f32")?, &mut |_, _| {})?;
+        let model = load(&args.model, args.device, &args.out)?;
         let source = &args.source;
         let prompt = match (&source.text, &source.prompt, &source.tokens) {
             (Some(file), ..) => Prompt::File(file.clone()),
@@ -84,9 +82,7 @@ impl Session {
     /// # Errors
     /// If the model cannot read the input.
     pub fn scan(&self) -> Result<ScanResult> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let device = self.args.device;
-        let run = Run { threads, device, dtype: "f32".to_owned(), ..Run::default() };
+        let run = run(self.args.device);
         let provenance = massval::provenance(&run, self.model.checkpoint(), self.input.clone())?;
         let options = ScanOptions { activations: None, ..ScanOptions::default() };
         massval::scan(&self.model, provenance, &options, &mut |_, _| {})
@@ -121,9 +117,7 @@ impl Session {
     /// What the model is called in titles: its file or folder.
     #[must_use]
     pub fn model_name(&self) -> String {
-        let path = &self.model.checkpoint().path;
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        name.strip_suffix(".gguf").unwrap_or(&name).to_owned()
+        model_name(&self.model)
     }
 
     /// Writes a drawing as `NAME.svg` and `NAME.png` into the output folder, and prints both paths.
@@ -131,14 +125,27 @@ impl Session {
     /// # Errors
     /// If it cannot be drawn or written.
     pub fn write(&self, drawing: &Drawing) -> Result<()> {
-        let svg = self.args.out.join(format!("{}.svg", drawing.name));
-        drawing.figure.write_svg(&svg)?;
-        println!("{}", svg.display());
-        let png = self.args.out.join(format!("{}.png", drawing.name));
-        drawing.figure.write_png(&png)?;
-        println!("{}", png.display());
-        Ok(())
+        drawing.write(&self.args.out)
     }
+}
+
+/// Makes the output folder and loads the model.
+pub(crate) fn load(model: &Path, device: DeviceName, out: &Path) -> Result<Model> {
+    fs::create_dir_all(out).map_err(|source| Error::Io { path: out.to_owned(), source })?;
+    Ok(Model::load(model, &device.open()?, massval::dtype("f32")?, &mut |_, _| {})?)
+}
+
+/// What results say of the run.
+pub(crate) fn run(device: DeviceName) -> Run {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    Run { threads, device, dtype: "f32".to_owned(), ..Run::default() }
+}
+
+/// What a model is called in titles: its file or folder.
+pub(crate) fn model_name(model: &Model) -> String {
+    let path = &model.checkpoint().path;
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    name.strip_suffix(".gguf").unwrap_or(&name).to_owned()
 }
 
 /// `asked`, if all of it counts something that the model has.
