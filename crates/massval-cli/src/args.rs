@@ -307,14 +307,11 @@ pub struct Disrupt {
     pub json: bool,
 }
 
-/// How a table is printed.
+/// How a table is printed. No help for each: it would make `--help` another text than `-h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum TableFormat {
-    /// For a terminal
     Table,
-    /// Markdown
     Markdown,
-    /// Comma-separated values, one line for each number
     Csv,
 }
 

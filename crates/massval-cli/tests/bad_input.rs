@@ -8,26 +8,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use common::checkpoint::{Gguf, Safetensors, edit_json, small_model};
-use common::{fixture, listing, massval, run};
+use common::{arg, fixture, listing, massval, misused, refused};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
-
-fn arg(path: &Path) -> &str {
-    path.to_str().expect("a path in UTF-8")
-}
-
-/// Checks that a run fails as promised, and that its line holds all of `said`.
-#[track_caller]
-fn refused(args: &[&str], said: &[&str]) {
-    let outcome = run(args);
-    let line = outcome.stderr.trim_end_matches('\n');
-    assert_eq!(outcome.code, Some(1), "{args:?}: {line}\n{}", outcome.stdout);
-    assert!(line.starts_with("massval: "), "{args:?}: {line}");
-    assert!(!line.contains('\n') && !line.contains("panicked"), "{args:?}: {line}");
-    for part in said {
-        assert!(line.contains(part), "{args:?}: no {part:?} in: {line}");
-    }
-}
 
 /// The smallest input for a model without a tokenizer.
 const TOKENS: [&str; 2] = ["--tokens", "1,2,3"];
@@ -353,17 +336,6 @@ fn a_reader_that_has_seen_enough() {
         let output = command.args(&args).stdout(writer).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
         assert_eq!(output.status.code(), Some(0), "{args:?}");
-    }
-}
-
-/// Wrong usage: exit code 2, and what was wrong.
-#[track_caller]
-fn misused(args: &[&str], said: &[&str]) {
-    let outcome = run(args);
-    assert_eq!(outcome.code, Some(2), "{args:?}: {}", outcome.stderr);
-    assert!(!outcome.stderr.contains("panicked"), "{args:?}: {}", outcome.stderr);
-    for part in said {
-        assert!(outcome.stderr.contains(part), "{args:?}: no {part:?} in: {}", outcome.stderr);
     }
 }
 

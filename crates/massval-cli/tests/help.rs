@@ -5,8 +5,19 @@ mod common;
 use common::{fixture, succeed};
 use tempfile::tempdir;
 
-const COMMANDS: &[&str] =
-    &["scan", "capture", "detect", "logits", "generate", "hooks", "inspect", "completions"];
+const COMMANDS: &[&str] = &[
+    "scan",
+    "capture",
+    "detect",
+    "logits",
+    "disrupt",
+    "perplexity",
+    "generate",
+    "hooks",
+    "inspect",
+    "data",
+    "completions",
+];
 
 /// The small model, by a path that is the same on every machine.
 fn small() -> assert_cmd::Command {

@@ -337,3 +337,53 @@ fn hooks_lists_and_explains() {
     assert_eq!(unknown.code, Some(1));
     assert!(unknown.stderr.contains("hook_rot_q"), "{}", unknown.stderr);
 }
+
+/// What PyTorch gives on `natural.txt`, by the name of the arm.
+#[track_caller]
+fn perplexities(model: &Path, options: &[&str], expected: &[(&str, f64)]) {
+    let text = golden("natural.txt");
+    let args = ["perplexity", arg(model), "--text", arg(&text), "--json"];
+    let result = succeed_json(args.iter().chain(options));
+    let arms = result["arms"].as_array().expect("arms");
+    for (name, theirs) in expected {
+        let arm = arms.iter().find(|arm| arm["arm"]["name"] == *name);
+        let arm = arm.unwrap_or_else(|| panic!("no arm {name} in {result}"));
+        assert_eq!(arm["tokens"], 199);
+        let ours = arm["perplexity"].as_f64().expect("a perplexity");
+        assert!((ours / theirs - 1.0).abs() < 0.01, "{options:?} {name}: {ours} is not {theirs}");
+    }
+}
+
+#[test]
+fn disrupted_perplexities_are_those_of_pytorch() {
+    let Some(model) = smollm2() else { return };
+    let select = |rule| ["--select", rule];
+    let rules = ["top-k:1", "top-k:2", "bottom-k:1", "bottom-k:8"].map(select).concat();
+    let expected = [
+        ("none", 27.37),
+        ("top-k:1 joint-mean", 57.6),
+        ("top-k:2 joint-mean", 1552.0),
+        ("bottom-k:1 joint-mean", 28.6),
+        ("bottom-k:8 joint-mean", 31.4),
+        ("top-k:1 zero", 1466.0),
+    ];
+    perplexities(&model, &[&rules[..], &["--op", "joint-mean,zero"]].concat(), &expected);
+    let massive = |site| ["--select", "top-k:1", "--sites", site];
+    perplexities(&model, &massive("rot_q"), &[("none", 27.37), ("top-k:1", 27.8)]);
+    perplexities(&model, &massive("rot_k"), &[("none", 27.37), ("top-k:1", 51.7)]);
+}
+
+#[test]
+fn two_channels_of_each_head_hold_the_pass_key() {
+    let Some(model) = smollm2() else { return };
+    let task = ["--task", "passkey_reference:preset=wrapped", "--limit", "4"];
+    let args = ["disrupt", arg(&model), "--select", "top-k:2", "--json"];
+    let result = succeed_json(args.iter().chain(&task));
+    let cells = result["cells"].as_array().expect("cells");
+    let right = |arm: &str| {
+        let cell = cells.iter().find(|cell| cell["arm"] == arm).expect("the arm");
+        (cell["score"]["correct"].as_u64(), cell["metrics"]["reference"]["correct"].as_u64())
+    };
+    assert_eq!(right("none"), (Some(4), Some(4)), "{result}");
+    assert_eq!(right("top-k:2"), (Some(0), Some(0)), "{result}");
+}

@@ -1,5 +1,7 @@
 //! From the options of an intervention to the arms of an experiment.
 
+use std::fmt::Display;
+
 use massval::disruption::{Intervention, Operator, Preset, Selection};
 use massval::eval::Arm;
 use massval::models::DecoderConfig;
@@ -13,6 +15,7 @@ pub fn arms(
     config: &DecoderConfig,
     usual: &[u16],
 ) -> Result<Vec<Arm>, Failure> {
+    once(&args.sites)?;
     if let Some(preset) = args.preset {
         return Ok(of_preset(args, preset));
     }
@@ -36,7 +39,27 @@ pub fn arms(
         cached: !args.keep_cache,
         ..placed(args, Intervention::new(Operator::JointMean, Selection::top(1)).at(&args.sites))
     };
+    once(operators)?;
+    once(&selections)?;
+    let plain = Intervention::new(Operator::JointMean, Selection::top(1)).seeded(args.seed);
+    if selections.is_empty() && (!args.op.is_empty() || base != plain) {
+        let what = "options say how or where channels are disrupted, but none say which; add --k, \
+                    --select, --findings or --preset";
+        return Err(Failure::Work(what.to_owned()));
+    }
     Ok(massval::arms(&base, operators, &selections))
+}
+
+/// Refuses a value that is given twice: two arms would be the same.
+fn once<T: PartialEq + Display>(values: &[T]) -> Result<(), Failure> {
+    let mut seen: Vec<&T> = Vec::new();
+    for value in values {
+        if seen.contains(&value) {
+            return Err(Failure::Work(format!("{value} is asked for twice; leave one out")));
+        }
+        seen.push(value);
+    }
+    Ok(())
 }
 
 fn of_preset(args: &InterventionArgs, preset: Preset) -> Vec<Arm> {

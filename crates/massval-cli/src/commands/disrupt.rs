@@ -79,6 +79,12 @@ fn tasks<'a>(args: &Disrupt, tokens: &'a ModelTokens<'a>) -> Result<Vec<Task<'a>
         }
         tasks.push(task);
     }
+    let unused = args.full_answers || args.max_new_tokens.is_some();
+    if unused && tasks.iter().all(|task| task.ask.write == 0) {
+        let what = "--max-new-tokens and --full-answers are for written answers, but no task asks \
+                    for one; leave them out";
+        return Err(Failure::Work(what.to_owned()));
+    }
     Ok(tasks)
 }
 

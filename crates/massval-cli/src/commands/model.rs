@@ -87,3 +87,15 @@ pub fn check_folder(path: &Path) -> Done {
         _ => Ok(()),
     }
 }
+
+/// Finds out before the long work that no file can be at `path`.
+pub fn check_file(path: &Path) -> Done {
+    let wrong = |what: String| Err(Failure::Work(format!("{}: {what}", path.display())));
+    match path.parent() {
+        _ if path.is_dir() => wrong("is a folder; name a file in it".to_owned()),
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            wrong(format!("{} is not a folder", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}

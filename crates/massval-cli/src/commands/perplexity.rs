@@ -1,13 +1,14 @@
 //! `massval perplexity`.
 
 use massval::data::windows::{Bos, Preset, Protocol, Tail, Windows};
+use massval::disruption::{Positions, When};
 use massval::eval::stats::Bootstrap;
 use massval::report::table;
 use massval::{PerplexityOptions, Run};
 
 use super::arms::arms;
-use super::model::Loaded;
-use crate::args::{Perplexity, TableFormat};
+use super::model::{Loaded, check_file};
+use crate::args::{InterventionArgs, Perplexity, TableFormat};
 use crate::output::{Done, Failure, print, print_json, style, tell, width};
 use crate::progress::Progress;
 
@@ -15,6 +16,10 @@ use crate::progress::Progress;
 const WINDOW: usize = 1024;
 
 pub fn run(args: Perplexity) -> Done {
+    if let Some(path) = &args.out {
+        check_file(path)?;
+    }
+    check(&args.intervention)?;
     let loaded = Loaded::new(&args.model)?;
     let config = loaded.model.decoder().config();
     let arms = arms(&args.intervention, config, &[])?;
@@ -43,6 +48,18 @@ pub fn run(args: Perplexity) -> Done {
         (_, TableFormat::Markdown) => print(&table::perplexity_markdown(&result).trim_end()),
         (_, TableFormat::Csv) => print(&table::perplexity_csv(&result).trim_end()),
     }
+}
+
+/// Refuses what makes sense for prompts and answers alone.
+fn check(args: &InterventionArgs) -> Done {
+    let what = match (args.when, &args.positions) {
+        (When::Decode, _) => "--when decode: a text is read, and nothing is written; use prefill",
+        (_, Positions::Evidence) => {
+            "--positions evidence: a text has none; use all, first or a span"
+        }
+        _ => return Ok(()),
+    };
+    Err(Failure::Work(what.to_owned()))
 }
 
 fn windows(args: &Perplexity, positions: Option<usize>) -> Result<Windows, Failure> {

@@ -53,6 +53,35 @@ pub fn run<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Outcome {
     }
 }
 
+/// A path as an argument.
+pub fn arg(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+/// Checks that a run fails as promised, and that its line holds all of `said`.
+#[track_caller]
+pub fn refused(args: &[&str], said: &[&str]) {
+    let outcome = run(args);
+    let line = outcome.stderr.trim_end_matches('\n');
+    assert_eq!(outcome.code, Some(1), "{args:?}: {line}\n{}", outcome.stdout);
+    assert!(line.starts_with("massval: "), "{args:?}: {line}");
+    assert!(!line.contains('\n') && !line.contains("panicked"), "{args:?}: {line}");
+    for part in said {
+        assert!(line.contains(part), "{args:?}: no {part:?} in: {line}");
+    }
+}
+
+/// Wrong usage: exit code 2, and what was wrong.
+#[track_caller]
+pub fn misused(args: &[&str], said: &[&str]) {
+    let outcome = run(args);
+    assert_eq!(outcome.code, Some(2), "{args:?}: {}", outcome.stderr);
+    assert!(!outcome.stderr.contains("panicked"), "{args:?}: {}", outcome.stderr);
+    for part in said {
+        assert!(outcome.stderr.contains(part), "{args:?}: no {part:?} in: {}", outcome.stderr);
+    }
+}
+
 /// Standard output of a run that must succeed.
 pub fn succeed<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> String {
     let outcome = run(args);
