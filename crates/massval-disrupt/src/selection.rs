@@ -346,7 +346,7 @@ mod tests {
     fn draws_stay_what_they_are() {
         assert_eq!(shuffled(8, POINT, 1, 178), GOLDEN);
     }
-    const GOLDEN: [usize; 8] = [0; 8];
+    const GOLDEN: [usize; 8] = [2, 1, 6, 5, 0, 7, 4, 3];
 
     #[test]
     fn names_and_json_round_trip() {

@@ -2,7 +2,9 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use massval_detect::{PairLayout, RopeBands};
-use massval_disrupt::{Disruptor, Intervention, Operator, Positions, PromptInfo, Selection, Target, When};
+use massval_disrupt::{
+    Disruptor, Intervention, Operator, Positions, PromptInfo, Selection, Target, When,
+};
 use massval_hooks::{Activation, At, Hook, HookPoint, ModelPoints, Phase, Site};
 use proptest::prelude::*;
 
@@ -94,12 +96,19 @@ fn keys(operator: Operator, selection: Selection) -> Intervention {
 }
 
 /// What stands at the selected channels of a head afterwards, by channel; in f64, from the definition.
-fn expected(case: &Case, row: usize, head: usize, chosen: &[usize], operator: Operator) -> Vec<f64> {
+fn expected(
+    case: &Case,
+    row: usize,
+    head: usize,
+    chosen: &[usize],
+    operator: Operator,
+) -> Vec<f64> {
     let column = |c: usize| case.column(row, head, c);
     let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
     let largest = |x: &[f64]| x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let smallest = |x: &[f64]| x.iter().copied().fold(f64::INFINITY, f64::min);
-    let each = |f: &dyn Fn(&[f64]) -> f64| -> Vec<f64> { chosen.iter().map(|&c| f(&column(c))).collect() };
+    let each =
+        |f: &dyn Fn(&[f64]) -> f64| -> Vec<f64> { chosen.iter().map(|&c| f(&column(c))).collect() };
     match operator {
         Operator::Mean => each(&mean),
         Operator::JointMean => vec![mean(&each(&mean)); chosen.len()],
@@ -235,7 +244,8 @@ fn noise_has_the_mean_and_variance_of_the_channel() {
         let before = case.column(0, head, chosen);
         let after = Case { values: out.clone(), ..case.clone() }.column(0, head, chosen);
         let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
-        let deviation = |x: &[f64]| mean(&x.iter().map(|v| (v - mean(x)).powi(2)).collect::<Vec<_>>()).sqrt();
+        let deviation =
+            |x: &[f64]| mean(&x.iter().map(|v| (v - mean(x)).powi(2)).collect::<Vec<_>>()).sqrt();
         assert_ne!(before, after);
         assert!((mean(&before) - mean(&after)).abs() < 0.15, "{} {}", mean(&before), mean(&after));
         assert!((deviation(&before) / deviation(&after) - 1.0).abs() < 0.05);
@@ -261,7 +271,9 @@ fn the_axis_bug_takes_the_norm_over_heads_position_by_position() {
     let out = run(&case, &keys(Operator::Zero, Selection::PerPosition { k: 2 }), &[]);
     for column in 0..case.seq {
         let norm = |channel: usize| {
-            (0..case.heads).map(|h| case.values[case.at(0, h, column, channel)].powi(2)).sum::<f32>()
+            (0..case.heads)
+                .map(|h| case.values[case.at(0, h, column, channel)].powi(2))
+                .sum::<f32>()
         };
         let mut order: Vec<usize> = (0..case.head_dim).collect();
         order.sort_by(|&a, &b| norm(b).total_cmp(&norm(a)));

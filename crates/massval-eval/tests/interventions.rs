@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use burn::tensor::{DType, Device};
+use massval_data::Dataset;
+use massval_data::world::{Capitals, CapitalsOptions};
 use massval_disrupt::{Intervention, Operator, Selection};
-use massval_eval::{TextWindow, score_text};
-use massval_hooks::Site;
+use massval_eval::{Arm, Experiment, RunOptions, Task, TextWindow, score_text};
+use massval_hooks::{HookSet, Site};
 use massval_models::Model;
 use massval_models::tokenizer::SpecialTokens;
 
@@ -53,4 +55,54 @@ fn perplexities_are_pytorchs() {
     }
     assert_eq!(scores[0].kl(), None);
     assert!(scores[2].kl() > scores[1].kl() && scores[1].kl() > scores[4].kl());
+}
+
+/// Alternatives that share a prompt's pass are as likely as each read with the prompt on its own.
+#[test]
+fn alternatives_after_one_pass_equal_passes_of_their_own() {
+    let Some(model) = smollm2() else { return };
+    let dataset = Capitals::new(CapitalsOptions::default()).unwrap();
+    let items: Vec<_> = (0..3).map(|index| dataset.item(index).unwrap()).collect();
+    let task = Task::new(Box::new(dataset), Some(3), 0).unwrap();
+    let top = Intervention::new(Operator::JointMean, Selection::top(1));
+    let experiment = Experiment {
+        model: &model,
+        tasks: vec![task],
+        arms: vec![Arm::none(), Arm::new("top", top)],
+        options: RunOptions::default(),
+    };
+    experiment.check().unwrap();
+    let mut records = Vec::new();
+    experiment
+        .run(
+            0,
+            &mut |new| {
+                records.extend_from_slice(new);
+                Ok(())
+            },
+            &mut |_, _| {},
+        )
+        .unwrap();
+    let order: Vec<_> = records.iter().map(|r| (r.index, r.arm.as_str())).collect();
+    assert_eq!(order[..3], [(0, "none"), (0, "top"), (1, "none")], "all arms of an item together");
+
+    let tokenizer = model.tokenizer().unwrap();
+    let encode = |text: &str| tokenizer.encode(text, SpecialTokens::None).unwrap();
+    for record in records.iter().filter(|record| record.arm == "none") {
+        let item = &items[record.index];
+        assert_eq!((record.kl, record.same_top), (None, None), "nothing to compare with");
+        for (choice, found) in item.choices.iter().zip(&record.choices) {
+            let (prompt, answer) = (encode(&item.prompt), encode(&choice.text));
+            let mut hooks = HookSet::none();
+            let expected: f32 = model
+                .decoder()
+                .continuation_log_probs(&prompt, &answer, &mut hooks)
+                .unwrap()
+                .iter()
+                .sum();
+            let apart = (found.log_prob - f64::from(expected)).abs();
+            assert!(apart < 2e-3, "{}: {} against {expected}", choice.text, found.log_prob);
+        }
+    }
+    assert!(records.iter().filter(|r| r.arm == "top").all(|r| r.kl.is_some_and(|kl| kl > 0.0)));
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Expected, model};
-use massval_hooks::{Activation, At, HookSet, Observe, Phase, Replace};
+use massval_hooks::{Activation, At, Hook, HookFailure, HookSet, Observe, Phase, Replace};
 use massval_models::{Batch, GenerateOptions, KvCache, LogitsAt};
 
 fn batch(case: &str) -> Batch {
@@ -130,4 +130,60 @@ fn scores_of_minus_110208_do_not_show_the_future() {
     model.decoder().forward(&batch(case), None, &mut hooks, LogitsAt::Last).unwrap();
     hooks.finish().unwrap();
     assert_eq!(future, 0.0);
+}
+
+/// Zeroes what it sees; the cache keeps it or not.
+struct Zero {
+    enters_cache: bool,
+}
+
+impl Hook for Zero {
+    fn name(&self) -> &str {
+        "zero"
+    }
+
+    fn apply(&mut self, at: &At<'_>, x: Activation) -> Result<Activation, HookFailure> {
+        Ok(match at.phase {
+            Phase::Prefill => Activation::Heads(x.into_heads()?.zeros_like()),
+            Phase::Decode => x,
+        })
+    }
+
+    fn enters_cache(&self) -> bool {
+        self.enters_cache
+    }
+}
+
+/// In the last layer a change of the keys reaches later tokens through the cache alone.
+#[test]
+fn a_change_can_be_kept_out_of_the_cache() {
+    let model = common::model("llama-gqa-tied");
+    let decoder = model.decoder();
+    let after_prompt = |site: &str, hook: Option<&mut Zero>| {
+        let mut hooks = HookSet::new(decoder.hook_points());
+        if let Some(hook) = hook {
+            hooks.add(&[&format!("blocks.-1.attn.hook_{site}")], hook).unwrap();
+        }
+        let mut cache = KvCache::new();
+        let mut pass = |ids: &[u32]| -> Vec<f32> {
+            let batch = Batch::single(ids).unwrap();
+            let logits = decoder.forward(&batch, Some(&mut cache), &mut hooks, LogitsAt::Last);
+            logits.unwrap().unwrap().into_data().convert::<f32>().try_into_vec().unwrap()
+        };
+        (pass(&[1, 5, 9, 3, 7]), pass(&[4]))
+    };
+    let (prompt, next) = after_prompt("rot_k", None);
+    // Values of zero change the prompt's logits; keys of zero let each query look at all alike.
+    for site in ["k", "rot_k", "v"] {
+        let kept_out = after_prompt(site, Some(&mut Zero { enters_cache: false }));
+        assert!(apart(&kept_out.0, &prompt) > 1e-3, "{site}: the prompt sees the change");
+        assert!(apart(&kept_out.1, &next) < 1e-5, "{site}: the next token does not");
+        let cached = after_prompt(site, Some(&mut Zero { enters_cache: true }));
+        assert_eq!(cached.0, kept_out.0, "{site}");
+        assert!(apart(&cached.1, &next) > 1e-3, "{site}: cached, the next token sees it");
+    }
+}
+
+fn apart(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }

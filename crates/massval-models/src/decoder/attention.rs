@@ -130,10 +130,12 @@ fn grouped(
     for from in (0..seq).step_by(QUERIES) {
         let queries = QUERIES.min(seq - from);
         let shown = before + from + queries;
-        let stacked = q
-            .clone()
-            .narrow(2, from, queries)
-            .reshape([batch, kv_heads, heads / kv_heads * queries, dim]);
+        let stacked = q.clone().narrow(2, from, queries).reshape([
+            batch,
+            kv_heads,
+            heads / kv_heads * queries,
+            dim,
+        ]);
         let keys = k.clone().narrow(2, 0, shown).swap_dims(2, 3);
         let visible = Visible { queries, seen: before + from, real };
         let pattern = host::softmax(stacked.matmul(keys), scale as f32, &visible)?;
