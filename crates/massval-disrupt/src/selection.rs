@@ -127,7 +127,14 @@ impl Selection {
                     Self::NearK { window, .. } => head_dim.saturating_sub(*window),
                     _ => head_dim,
                 };
-                let expected = format!("at most {most}: a head has {head_dim} channels");
+                let why = match self {
+                    Self::RandomK { .. } | Self::RandomLike { .. } => {
+                        ", and as many others are passed over".to_owned()
+                    }
+                    Self::NearK { window, .. } => format!(", and {window} ranks are drawn from"),
+                    _ => String::new(),
+                };
+                let expected = format!("at most {most}: a head has {head_dim} channels{why}");
                 return parameter("k", k, expected);
             }
             _ => {}

@@ -1,6 +1,9 @@
 //! Running arms on tasks: batches of items, each prompt read once for each arm.
 
-use massval_disrupt::PromptInfo;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use massval_disrupt::{Intervention, Positions, PromptInfo, When};
 use massval_models::Model;
 use massval_models::tokenizer::Tokenizer;
 
@@ -120,6 +123,52 @@ impl Experiment<'_> {
         })
     }
 
+    /// After how many items, counted over all tasks, a batch ends.
+    ///
+    /// # Errors
+    /// What making an item may meet.
+    pub fn batch_ends(&self) -> Result<BTreeSet<usize>> {
+        let tokenizer = self.model.tokenizer()?;
+        let (mut ends, mut before) = (BTreeSet::new(), 0);
+        for task in &self.tasks {
+            let mut next = 0;
+            while next < task.items {
+                self.batch(task, tokenizer, &mut next)?;
+                ends.insert(before + next);
+            }
+            before += task.items;
+        }
+        Ok(ends)
+    }
+
+    /// Checks that `record` is what stands at this place among the records of a run, counted from 0.
+    ///
+    /// # Errors
+    /// [`Error::Folder`] naming `path` if it is not.
+    pub fn expects(&self, number: usize, record: &Record, path: &Path) -> Result<()> {
+        let arms = self.arms.len().max(1);
+        let arm = self.arms.get(number % arms).map(|arm| arm.name.as_str());
+        let mut index = number / arms;
+        for task in &self.tasks {
+            if index < task.items {
+                if record.task == task.name && record.index == index && arm == Some(&record.arm) {
+                    return Ok(());
+                }
+                break;
+            }
+            index -= task.items;
+        }
+        Err(Error::Folder {
+            path: path.to_owned(),
+            what: format!(
+                "record {} of items.jsonl ({}, arm {}) is not this run's; use another folder",
+                number + 1,
+                record.id,
+                record.arm
+            ),
+        })
+    }
+
     /// Checks names, arms and every prompt's length, before anything is computed.
     ///
     /// # Errors
@@ -136,10 +185,31 @@ impl Experiment<'_> {
         for arm in &self.arms {
             Subject::new(self.model.decoder(), arm.intervention.as_ref())?;
         }
+        let decodes = self.tasks.iter().any(|task| task.ask.write > 1 || task.ask.compare);
+        if let Some(arm) = self.arms.iter().find(|arm| acts(arm, |i| i.when == When::Decode))
+            && !decodes
+        {
+            return Err(Error::options(format!(
+                "arm {} acts on generated tokens alone, but no task reads one back; let answers have more \
+                 tokens",
+                arm.name
+            )));
+        }
         let tokenizer = self.model.tokenizer()?;
         for task in &self.tasks {
             for index in 0..task.items {
-                self.prepare(task, tokenizer, index)?;
+                let prepared = self.prepare(task, tokenizer, index)?;
+                let at_evidence = |i: &Intervention| i.positions == Positions::Evidence;
+                if prepared.evidence.is_none()
+                    && let Some(arm) = self.arms.iter().find(|arm| acts(arm, at_evidence))
+                {
+                    let what = format!(
+                        "item {} has no evidence, which arm {} disrupts; use other positions, or a task \
+                         whose answer stands in the prompt",
+                        prepared.item.id, arm.name
+                    );
+                    return Err(Error::task(&task.name, what));
+                }
             }
         }
         Ok(())
@@ -341,6 +411,10 @@ impl Experiment<'_> {
         }
         Ok((records, next))
     }
+}
+
+fn acts(arm: &Arm, how: impl Fn(&Intervention) -> bool) -> bool {
+    arm.intervention.as_ref().is_some_and(how)
 }
 
 fn info(prepared: &Prepared) -> PromptInfo {

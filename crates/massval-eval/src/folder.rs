@@ -1,5 +1,6 @@
 //! The folder of a run: what it is of, and its records, line by line, so that it can go on after a kill.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -25,7 +26,8 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Opens `path` for a run of `plan` with `arms` records per item; makes it if it is not there. With
+    /// Opens `path` for a run of `plan`; makes it if it is not there. `shape` is how many records an item has,
+    /// and after how many items a batch ends: what was cut off inside a batch is dropped with the batch. With
     /// `resume` a run that was begun there goes on, and `seen` is given each record that is kept.
     ///
     /// # Errors
@@ -34,7 +36,7 @@ impl RunFolder {
     pub fn open(
         path: &Path,
         plan: &Value,
-        arms: usize,
+        shape: (usize, &BTreeSet<usize>),
         resume: bool,
         seen: &mut dyn FnMut(Record) -> Result<()>,
     ) -> Result<Self> {
@@ -73,7 +75,7 @@ impl RunFolder {
         if !at(PLAN).exists() {
             write_new(&at(PLAN), plan)?;
         }
-        let (groups, end) = read_groups(&file, &records, arms.max(1), seen)?;
+        let (groups, end) = read_groups(&file, &records, shape, seen)?;
         records.set_len(end).map_err(|source| io(&file, source))?;
         records.seek(SeekFrom::End(0)).map_err(|source| io(&file, source))?;
         Ok(Self { path: path.to_owned(), records, groups })
@@ -110,16 +112,16 @@ impl RunFolder {
     }
 }
 
-/// Hands over the records of whole items; how many items, and where the last of them ends.
+/// Hands over the records of whole batches; how many items they have, and where the last of them ends.
 fn read_groups(
     path: &Path,
     file: &File,
-    arms: usize,
+    (arms, ends): (usize, &BTreeSet<usize>),
     seen: &mut dyn FnMut(Record) -> Result<()>,
 ) -> Result<(usize, u64)> {
     let mut reader = BufReader::new(file);
-    let (mut groups, mut end, mut offset, mut line) = (0, 0, 0, 0usize);
-    let mut group: Vec<Record> = Vec::with_capacity(arms);
+    let (mut kept, mut end, mut offset, mut line) = (0, 0, 0, 0usize);
+    let (mut items, mut batch, mut group) = (0, Vec::new(), Vec::new());
     loop {
         let mut bytes = Vec::new();
         let read = std::io::Read::take(&mut reader, MAX_LINE)
@@ -133,20 +135,20 @@ fn read_groups(
                 let what = format!("line {line} is longer than {MAX_LINE} bytes; not a record");
                 return Err(Error::Folder { path: path.to_owned(), what });
             }
-            return Ok((groups, end));
+            return Ok((kept, end));
         }
         let record: Record = serde_json::from_slice(&bytes).map_err(|error| Error::Folder {
             path: path.to_owned(),
             what: format!("line {line} is no record: {error}; use another folder"),
         })?;
-        if group.first().is_some_and(|first| first.id != record.id || first.task != record.task) {
-            let what = format!("line {line} is of another item before {arms} arms of the last");
-            return Err(Error::Folder { path: path.to_owned(), what });
-        }
         group.push(record);
-        if group.len() == arms {
-            group.drain(..).try_for_each(&mut *seen)?;
-            (groups, end) = (groups + 1, offset);
+        if group.len() >= arms.max(1) {
+            batch.append(&mut group);
+            items += 1;
+        }
+        if group.is_empty() && ends.contains(&items) {
+            batch.drain(..).try_for_each(&mut *seen)?;
+            (kept, end) = (items, offset);
         }
     }
 }
@@ -168,8 +170,13 @@ fn same_plan(path: &Path, plan: &Value) -> Result<()> {
 
 /// Where two values differ first, by field.
 fn difference(a: &Value, b: &Value, path: String) -> Option<String> {
-    let (Value::Object(left), Value::Object(right)) = (a, b) else {
-        return (a != b).then_some(path);
+    let (left, right) = match (a, b) {
+        (Value::Object(left), Value::Object(right)) => (left, right),
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            let mut pairs = left.iter().zip(right).enumerate();
+            return pairs.find_map(|(at, (a, b))| difference(a, b, format!("{path}[{at}]")));
+        }
+        _ => return (a != b).then_some(path),
     };
     let keys = left.keys().chain(right.keys().filter(|key| !left.contains_key(*key)));
     keys.into_iter().find_map(|key| {
@@ -213,7 +220,8 @@ mod tests {
 
     fn open(path: &Path, plan: &Value, resume: bool) -> Result<(RunFolder, Vec<Record>)> {
         let mut kept = Vec::new();
-        let folder = RunFolder::open(path, plan, 2, resume, &mut |record| {
+        let ends = [1, 2, 3, 5].into();
+        let folder = RunFolder::open(path, plan, (2, &ends), resume, &mut |record| {
             kept.push(record);
             Ok(())
         })?;
@@ -238,6 +246,8 @@ mod tests {
         assert_eq!(folder.items(), 2);
         assert_eq!(kept, [group(0), group(1)].concat());
         folder.append(&group(2)).unwrap();
+        // Items 3 and 4 are one batch: half of it is none.
+        folder.append(&group(3)).unwrap();
         drop(folder);
         assert_eq!(open(&path, &plan, true).unwrap().0.items(), 3);
     }

@@ -1,11 +1,13 @@
 //! The arms of an experiment: names, what each is there for, and how results show them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use massval_disrupt::{ChannelRef, Intervention, Operator, Selection};
 use massval_eval::{Arm, Summary};
 use massval_hooks::Site;
-use massval_report::schema::{self, ArmRole, ScanResult, SiteSelected, SweepPoint};
+use massval_models::Checkpoint;
+use massval_report::schema::{self, ArmRole, FileHash, ScanResult, SiteSelected, SweepPoint};
 
 use crate::provenance::file_hash;
 use crate::{Error, Result};
@@ -45,13 +47,15 @@ pub fn arms(base: &Intervention, operators: &[Operator], selections: &[Selection
 ///
 /// # Errors
 /// [`Error::Report`] if `path` is no result of a scan; [`Error::Input`] if the scan is of another model
-/// shape (`layers`, `heads`, `kv_heads`, `head_dim`), or found nothing at `sites`.
+/// (of another shape, or other weights by their hash), or found nothing at `sites`.
 pub fn findings_selection(
     path: &Path,
     sites: &[Site],
-    config: &massval_models::DecoderConfig,
+    checkpoint: &Checkpoint,
 ) -> Result<Selection> {
-    let scan = ScanResult::read(path)?;
+    let named = |error: massval_report::Error| Error::Input(format!("{}: {error}", path.display()));
+    let scan = ScanResult::read(path).map_err(named)?;
+    let config = &checkpoint.config;
     let shape = &scan.shape;
     let found = [shape.layers, shape.heads, shape.kv_heads, shape.head_dim];
     let wanted = [config.layers, config.heads, config.kv_heads, config.head_dim];
@@ -70,6 +74,18 @@ pub fn findings_selection(
             wanted[1],
             wanted[2],
             wanted[3],
+        )));
+    }
+    let hashes = |files: &[FileHash]| -> BTreeSet<String> {
+        files.iter().map(|file| file.sha256.clone()).collect()
+    };
+    let weights =
+        checkpoint.files.iter().map(|file| file_hash(file)).collect::<Result<Vec<_>>>()?;
+    if hashes(&scan.provenance.model.files) != hashes(&weights) {
+        return Err(Error::Input(format!(
+            "{}: findings of other weights ({}); scan this model first",
+            path.display(),
+            scan.provenance.model.path_or_name
         )));
     }
     let mut channels = Vec::new();

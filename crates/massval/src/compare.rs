@@ -83,7 +83,8 @@ fn comparison(column: &Column, [_, arm, against]: [&str; 3], compared: &Compared
         p_adjusted: None,
         effect_size: effect
             .cohens_h
-            .map(|value| EffectSize { name: "Cohen's h".into(), value: -value }),
+            // Not minus nought.
+            .map(|value| EffectSize { name: "Cohen's h".into(), value: 0.0 - value }),
         effect: effect.finding.is_effect(),
         verdict: verdict(effect.finding, arm, against),
     }

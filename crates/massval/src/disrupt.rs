@@ -54,12 +54,18 @@ pub fn disrupt(
                 "massval": provenance.massval_version,
                 "model": provenance.model.files,
                 "dtype": provenance.dtype,
-                "items_sha256": provenance.input.sha256,
                 "experiment": experiment.identity(),
+                "items_sha256": provenance.input.sha256,
             });
+            let mut number = 0;
+            let seen = &mut |record: Record| {
+                experiment.expects(number, &record, path)?;
+                number += 1;
+                summary.push(&record)
+            };
             let arms = experiment.arms.len();
-            let seen = &mut |record: Record| summary.push(&record);
-            Some(RunFolder::open(path, &plan, arms, options.resume, seen)?)
+            let ends = experiment.batch_ends()?;
+            Some(RunFolder::open(path, &plan, (arms, &ends), options.resume, seen)?)
         }
     };
     let done = folder.as_ref().map_or(0, RunFolder::items);

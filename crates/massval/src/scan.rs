@@ -163,8 +163,14 @@ pub fn scan(
     if let Some(activations) = &mut activations {
         hooks.add(&["resid_post"], activations)?;
     }
-    decoder.forward(&batch, None, &mut hooks, LogitsAt::Nowhere)?;
-    hooks.finish()?;
+    let pass = decoder.forward(&batch, None, &mut hooks, LogitsAt::Nowhere);
+    let fired = hooks.finish();
+    if let Err(error) = pass {
+        // A norm that is not finite comes before what failed over it: name the first place.
+        norms.finish()?;
+        return Err(error.into());
+    }
+    fired?;
 
     let shape = model_shape(decoder.config());
     let bands = shape.bands()?;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use massval::disruption::{Intervention, Operator, Preset, Selection};
 use massval::eval::Arm;
-use massval::models::DecoderConfig;
+use massval::models::Checkpoint;
 
 use crate::args::InterventionArgs;
 use crate::output::Failure;
@@ -12,7 +12,7 @@ use crate::output::Failure;
 /// The arms that the options ask for; `usual` are the sizes to take if they name none.
 pub fn arms(
     args: &InterventionArgs,
-    config: &DecoderConfig,
+    checkpoint: &Checkpoint,
     usual: &[u16],
 ) -> Result<Vec<Arm>, Failure> {
     once(&args.sites)?;
@@ -31,7 +31,7 @@ pub fn arms(
     }
     selections.extend(args.select.iter().cloned());
     if let Some(path) = &args.findings {
-        selections.push(massval::findings_selection(path, &args.sites, config)?);
+        selections.push(massval::findings_selection(path, &args.sites, checkpoint)?);
     }
     let base = Intervention {
         partner: args.partner,

@@ -22,8 +22,7 @@ pub fn run(args: Disrupt) -> Done {
         check_folder(folder)?;
     }
     let loaded = Loaded::new(&args.model)?;
-    let config = loaded.model.decoder().config();
-    let arms = arms(&args.intervention, config, &[1])?;
+    let arms = arms(&args.intervention, loaded.model.checkpoint(), &[1])?;
     let tokens = ModelTokens::new(loaded.model.tokenizer()?, tokenizer_name(&args));
     let tasks = tasks(&args, &tokens)?;
     let options = RunOptions::default().with_full_answers(args.full_answers);

@@ -22,7 +22,7 @@ pub fn run(args: Perplexity) -> Done {
     check(&args.intervention)?;
     let loaded = Loaded::new(&args.model)?;
     let config = loaded.model.decoder().config();
-    let arms = arms(&args.intervention, config, &[])?;
+    let arms = arms(&args.intervention, loaded.model.checkpoint(), &[])?;
     let mut options = PerplexityOptions::new(windows(&args, config.positions())?);
     options.text.field = args.field.clone();
     let seed = args.intervention.seed;
