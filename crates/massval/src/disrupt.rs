@@ -16,7 +16,7 @@ use crate::provenance::{Run, provenance};
 use crate::{Error, Result};
 
 /// How a disruption experiment is run and judged.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct DisruptOptions {
     /// Intervals: level, and resamples and seed of the bootstrap.
@@ -25,12 +25,6 @@ pub struct DisruptOptions {
     pub folder: Option<PathBuf>,
     /// Go on with the run that the folder holds.
     pub resume: bool,
-}
-
-impl Default for DisruptOptions {
-    fn default() -> Self {
-        Self { bootstrap: Bootstrap::default(), folder: None, resume: false }
-    }
 }
 
 /// Runs an experiment and judges it. `progress` is told items done and items in all.
