@@ -86,14 +86,14 @@ fn comparison(column: &Column, [_, arm, against]: [&str; 3], compared: &Compared
             // Not minus nought.
             .map(|value| EffectSize { name: "Cohen's h".into(), value: 0.0 - value }),
         effect: effect.finding.is_effect(),
-        verdict: verdict(effect.finding, arm, against),
+        verdict: verdict(effect.finding, against),
     }
 }
 
-fn verdict(finding: Finding, arm: &str, against: &str) -> String {
+fn verdict(finding: Finding, against: &str) -> String {
     match finding {
-        Finding::LosesMore => format!("{arm} is worse than {against}"),
-        Finding::LosesLess => format!("{arm} is better than {against}"),
+        Finding::LosesMore => format!("worse than {against}"),
+        Finding::LosesLess => format!("better than {against}"),
         Finding::TooFew => "too few items to show a difference".to_owned(),
         _ => "no difference shown; the interval says how large it may be".to_owned(),
     }
