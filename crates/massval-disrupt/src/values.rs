@@ -13,7 +13,7 @@ use crate::random::Draw;
 #[derive(Debug)]
 pub(crate) enum Values {
     /// These, `[rows or 1, heads or 1, 1, head_dim or 1]`.
-    Constant(Tensor<4>),
+    Constant(Box<Tensor<4>>),
     /// The activation times a factor.
     Scaled(f64),
     /// Gaussian noise of these means and deviations, row-major `[rows, heads, head_dim]`.
@@ -42,18 +42,15 @@ impl Values {
         prompt: &Prompt<'_>,
         selected: &Tensor<4, Bool>,
     ) -> Result<Self, HookFailure> {
+        let constant = |values: Tensor<4>| Self::Constant(Box::new(values));
         Ok(match operator {
-            Operator::Mean => Self::Constant(prompt.mean()),
-            Operator::JointMean => Self::Constant(joint_mean(prompt.mean(), selected)),
-            Operator::Zero => Self::Constant(Tensor::zeros([1, 1, 1, 1], &selected.device())),
-            Operator::Max => Self::Constant(prompt.extreme(true)),
-            Operator::Min => Self::Constant(prompt.extreme(false)),
-            Operator::JointMax => {
-                Self::Constant(joint_extreme(prompt.extreme(true), selected, true))
-            }
-            Operator::JointMin => {
-                Self::Constant(joint_extreme(prompt.extreme(false), selected, false))
-            }
+            Operator::Mean => constant(prompt.mean()),
+            Operator::JointMean => constant(joint_mean(prompt.mean(), selected)),
+            Operator::Zero => constant(Tensor::zeros([1, 1, 1, 1], &selected.device())),
+            Operator::Max => constant(prompt.extreme(true)),
+            Operator::Min => constant(prompt.extreme(false)),
+            Operator::JointMax => constant(joint_extreme(prompt.extreme(true), selected, true)),
+            Operator::JointMin => constant(joint_extreme(prompt.extreme(false), selected, false)),
             Operator::Scale { factor } => Self::Scaled(factor),
             Operator::Noise => Self::Noise {
                 mean: fill::read(prompt.mean())?,
@@ -82,7 +79,7 @@ impl Values {
     /// The values for tokens that follow the prompt.
     pub(crate) fn after(&self, x: &Tensor<4>, chosen: &[bool], draws: &Draws<'_>) -> Tensor<4> {
         match self {
-            Self::Constant(values) => values.clone(),
+            Self::Constant(values) => (**values).clone(),
             Self::Scaled(factor) => x.clone() * *factor,
             Self::Noise { mean, deviation } => {
                 draws.upload(draws.noise(chosen, mean, deviation), x)
