@@ -12,10 +12,6 @@
 # Nothing is a test here: a busy machine gives other numbers, and the load is printed beside them.
 set -euo pipefail
 
-scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-repository=$(dirname "$scripts")
-cache=${MASSVAL_REFERENCE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/massval-reference}
-
 case ${1:-} in
   -h | --help)
     sed -n '2,12s/^# \{0,1\}//p' "$0"
@@ -23,23 +19,5 @@ case ${1:-} in
     ;;
 esac
 
-python=${MASSVAL_REFERENCE_PYTHON:-}
-if [ -z "$python" ]; then
-  wanted=$(cksum <"$scripts/requirements-reference.txt" | cut -d' ' -f1)
-  venv=$cache/bench-venv-$wanted
-  python=$venv/bin/python
-  if [ ! -e "$venv/complete" ]; then
-    echo "bench-scan: making a venv with PyTorch and transformers in $venv" >&2
-    python3 -m venv --clear "$venv"
-    "$python" -m pip install --quiet --disable-pip-version-check -r "$scripts/requirements-reference.txt"
-    touch "$venv/complete"
-  fi
-fi
-
-massval=${MASSVAL_BIN:-}
-if [ -z "$massval" ]; then
-  (cd "$repository" && cargo build --locked --quiet --bin massval)
-  massval=${CARGO_TARGET_DIR:-$repository/target}/debug/massval
-fi
-
+. "$(dirname "${BASH_SOURCE[0]}")/peers.sh"
 exec "$python" "$scripts/bench_scan.py" --massval "$massval" --repository "$repository" --cache "$cache" "$@"
