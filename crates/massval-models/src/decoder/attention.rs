@@ -6,7 +6,8 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Tensor, activation::softmax, module::attention};
 use massval_hooks::Site;
 
-use super::host::{self, Visible};
+use super::host::{self, Attend};
+use super::linear;
 use super::pass::Pass;
 use crate::Result;
 
@@ -35,14 +36,16 @@ impl Attention {
         let split = |y: Tensor<3>, heads: usize| {
             y.reshape([batch, seq, heads, self.head_dim]).swap_dims(1, 2)
         };
-        let q = split(self.q.forward(x.clone()), self.heads);
+        let merged =
+            |z: Tensor<4>| z.swap_dims(1, 2).reshape([batch, seq, self.heads * self.head_dim]);
+        let q = split(linear(&self.q, x.clone()), self.heads);
         let mut q = pass.heads(layer, Site::Q, q)?;
-        let k = split(self.k.forward(x.clone()), self.kv_heads);
+        let k = split(linear(&self.k, x.clone()), self.kv_heads);
         let mut k = pass.cached_heads(layer, Site::K, k.into())?;
-        let v = split(self.v.forward(x), self.kv_heads);
+        let v = split(linear(&self.v, x), self.kv_heads);
         let v = pass.cached_heads(layer, Site::V, v.into())?;
         if let Some(rotary) = &pass.rotary {
-            let rotated = (rotary.rotate(q)?, k.map(|k| rotary.rotate(k))?);
+            let rotated = (rotary.rotate(q), k.map(|k| rotary.rotate(k)));
             q = pass.heads(layer, Site::RotQ, rotated.0)?;
             k = pass.cached_heads(layer, Site::RotK, rotated.1)?;
         }
@@ -56,11 +59,10 @@ impl Attention {
         let groups = self.heads / self.kv_heads;
         let scale = 1.0 / (self.head_dim as f64).sqrt();
         let looked_at = [Site::AttnScores, Site::Pattern].iter().any(|&s| pass.wants(layer, s));
-        if !looked_at && host::is_plain(&q) {
-            let z = grouped(q, &k, &v, pass.columns.as_deref(), scale)?;
-            let z = pass.heads(layer, Site::Z, z)?;
-            let z = z.swap_dims(1, 2).reshape([batch, seq, self.heads * self.head_dim]);
-            return Ok(Some(self.out.forward(z)));
+        let attend = Attend { scale: scale as f32, real: pass.columns.as_deref() };
+        if !looked_at && let Some(z) = host::attention(&q, &k, &v, &attend) {
+            let z = pass.heads(layer, Site::Z, split(z, self.heads))?;
+            return Ok(Some(linear(&self.out, merged(z))));
         }
         let (k, v) = (repeat_heads(k, groups), repeat_heads(v, groups));
 
@@ -79,8 +81,7 @@ impl Attention {
             fused(q, k, v, pass.mask.clone(), scale)
         };
         let z = pass.heads(layer, Site::Z, z)?;
-        let z = z.swap_dims(1, 2).reshape([batch, seq, self.heads * self.head_dim]);
-        Ok(Some(self.out.forward(z)))
+        Ok(Some(linear(&self.out, merged(z))))
     }
 }
 
@@ -113,36 +114,6 @@ fn fused(
         attention(q.clone().narrow(2, from, to - from), part(&k), part(&v), None, None, options())
     });
     Tensor::cat(blocks.collect(), 2)
-}
-
-/// Causal attention in host memory. `q` is `[batch, heads, seq, head_dim]`, `k` and `v` have
-/// the KV heads. The query heads of a KV head are stacked, so that K and V are not repeated.
-fn grouped(
-    q: Tensor<4>,
-    k: &Tensor<4>,
-    v: &Tensor<4>,
-    real: Option<&[bool]>,
-    scale: f64,
-) -> Result<Tensor<4>> {
-    let ([batch, heads, seq, dim], [_, kv_heads, keys, _]) = (q.dims(), k.dims());
-    let before = keys - seq;
-    let mut blocks = Vec::new();
-    for from in (0..seq).step_by(QUERIES) {
-        let queries = QUERIES.min(seq - from);
-        let shown = before + from + queries;
-        let stacked = q.clone().narrow(2, from, queries).reshape([
-            batch,
-            kv_heads,
-            heads / kv_heads * queries,
-            dim,
-        ]);
-        let keys = k.clone().narrow(2, 0, shown).swap_dims(2, 3);
-        let visible = Visible { queries, seen: before + from, real };
-        let pattern = host::softmax(stacked.matmul(keys), scale as f32, &visible)?;
-        let z = pattern.matmul(v.clone().narrow(2, 0, shown));
-        blocks.push(z.reshape([batch, heads, queries, dim]));
-    }
-    Ok(Tensor::cat(blocks, 2))
 }
 
 /// Each KV head serves `groups` consecutive query heads.

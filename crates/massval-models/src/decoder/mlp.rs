@@ -5,8 +5,8 @@ use burn::nn::Linear;
 use burn::tensor::{Tensor, activation};
 use massval_hooks::Site;
 
-use super::host;
 use super::pass::Pass;
+use super::{host, linear};
 use crate::Result;
 use crate::config::ActivationKind;
 
@@ -30,25 +30,25 @@ impl Mlp {
     ) -> Result<Tensor<3>> {
         let post = match &self.gate {
             Some(gate) => {
-                let pre = pass.hidden(layer, Site::MlpPre, gate.forward(x.clone()))?;
-                times(self.activation, pre, self.up.forward(x))?
+                let pre = pass.hidden(layer, Site::MlpPre, linear(gate, x.clone()))?;
+                times(self.activation, pre, linear(&self.up, x))
             }
             None => {
-                let pre = pass.hidden(layer, Site::MlpPre, self.up.forward(x))?;
+                let pre = pass.hidden(layer, Site::MlpPre, linear(&self.up, x))?;
                 activate(self.activation, pre)
             }
         };
         let post = pass.hidden(layer, Site::MlpPost, post)?;
-        Ok(self.down.forward(post))
+        Ok(linear(&self.down, post))
     }
 }
 
 /// `activation(gate) * up`.
-fn times(kind: ActivationKind, gate: Tensor<3>, up: Tensor<3>) -> Result<Tensor<3>> {
-    if kind == ActivationKind::Silu && host::is_plain(&gate) && host::is_plain(&up) {
-        return host::silu_times(gate, up);
+fn times(kind: ActivationKind, gate: Tensor<3>, up: Tensor<3>) -> Tensor<3> {
+    if kind == ActivationKind::Silu {
+        return host::silu_times(gate, &up).unwrap_or_else(|gate| activate(kind, gate) * up);
     }
-    Ok(activate(kind, gate) * up)
+    activate(kind, gate) * up
 }
 
 fn activate(kind: ActivationKind, x: Tensor<3>) -> Tensor<3> {

@@ -3,6 +3,10 @@
 mod attention;
 mod batch;
 pub(crate) mod build;
+#[cfg(feature = "flex")]
+mod host;
+#[cfg(not(feature = "flex"))]
+#[path = "no_host.rs"]
 mod host;
 mod mlp;
 mod norm;
@@ -204,7 +208,8 @@ impl Decoder {
             _ => x,
         };
         let out = match &self.head {
-            Some(head) => head.forward(x),
+            Some(head) => linear(head, x),
+            None if let Some(out) = host::times(&x, &self.embed.val().transpose()) => out,
             None => {
                 let [rows, positions, width] = x.dims();
                 let flat = x.reshape([rows * positions, width]);
@@ -281,12 +286,20 @@ impl Block {
         let Some(out) = self.attention.forward(normed, layer, pass, qkv_only)? else {
             return Ok(None);
         };
-        let x = x + pass.hidden(layer, Site::AttnOut, out)?;
+        let x = added(x, pass.hidden(layer, Site::AttnOut, out)?);
         let x = pass.hidden(layer, Site::ResidMid, x)?;
         let out = self.mlp.forward(self.mlp_norm.forward(x.clone()), layer, pass)?;
-        let x = x + pass.hidden(layer, Site::MlpOut, out)?;
+        let x = added(x, pass.hidden(layer, Site::MlpOut, out)?);
         pass.hidden(layer, Site::ResidPost, x).map(Some)
     }
+}
+
+fn linear(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
+    host::linear(layer, &x).unwrap_or_else(|| layer.forward(x))
+}
+
+fn added(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
+    host::add(a, &b).unwrap_or_else(|a| a + b)
 }
 
 /// Row-major `[rows, seq]`, one row if nothing is padded. A real token's position is the number of

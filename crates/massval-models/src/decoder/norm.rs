@@ -4,6 +4,8 @@ use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, RmsNorm};
 use burn::tensor::Tensor;
 
+use super::host;
+
 /// The normalisation of a block, by [`NormKind`](crate::config::NormKind).
 #[derive(Module, Debug)]
 pub(crate) enum Norm {
@@ -27,7 +29,7 @@ impl Norm {
     /// Hidden `[batch, seq, d_model]` to the same.
     pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         match self {
-            Self::Rms(norm) => norm.forward(x),
+            Self::Rms(norm) => host::rms_norm(norm, &x).unwrap_or_else(|| norm.forward(x)),
             Self::Layer(norm) => norm.forward(x),
         }
     }

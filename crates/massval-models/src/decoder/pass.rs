@@ -68,8 +68,8 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    pub(crate) fn map(self, change: impl Fn(Tensor<4>) -> Result<Tensor<4>>) -> Result<Self> {
-        Ok(Self { seen: change(self.seen)?, kept: self.kept.map(change).transpose()? })
+    pub(crate) fn map(self, change: impl Fn(Tensor<4>) -> Tensor<4>) -> Self {
+        Self { seen: change(self.seen), kept: self.kept.map(change) }
     }
 }
 

@@ -3,7 +3,6 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::host;
-use crate::Result;
 use crate::config::RopeConfig;
 
 /// Cosines and sines of the positions of one pass, `[batch or 1, 1, seq, rotary_dim / 2]`.
@@ -36,12 +35,13 @@ impl Rotary {
     }
 
     /// Turns heads `[batch, heads, seq, head_dim]`; channels from `rotary_dim` on are left alone.
-    pub(crate) fn rotate(&self, x: Tensor<4>) -> Result<Tensor<4>> {
+    pub(crate) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
         let head_dim = x.dims()[3];
         let half = self.rotary_dim / 2;
-        if host::is_plain(&x) {
-            return host::rotate(x, &self.host.0, &self.host.1, half);
-        }
+        let x = match host::rotate(x, &self.host.0, &self.host.1, half) {
+            Ok(turned) => return turned,
+            Err(x) => x,
+        };
         let (cos, sin) = (self.cos.clone().cast(x.dtype()), self.sin.clone().cast(x.dtype()));
         let first = x.clone().narrow(3, 0, half);
         let second = x.clone().narrow(3, half, half);
@@ -52,6 +52,6 @@ impl Rotary {
         if self.rotary_dim < head_dim {
             parts.push(x.narrow(3, self.rotary_dim, head_dim - self.rotary_dim));
         }
-        Ok(Tensor::cat(parts, 3))
+        Tensor::cat(parts, 3)
     }
 }
