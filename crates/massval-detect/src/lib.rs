@@ -68,7 +68,7 @@ pub use element::Element;
 pub use error::{Error, Result};
 pub use layout::Layout;
 pub use norms::ChannelNorms;
-pub use rope::{Band, FrequencyHalf, PairLayout, RopeBands, RopeScaling};
+pub use rope::{Band, FrequencyHalf, PairLayout, RopeAngles, RopeBands, RopeScaling};
 pub use selection::TokenSelection;
 pub use summary::{Finding, SiteSummary, pair_energy, summarize};
 pub use view::HeadsView;

@@ -1,5 +1,7 @@
 //! Rotary pairs: which channels turn together, and how fast.
 
+mod angles;
+mod formulas;
 mod scaling;
 
 use std::f64::consts::TAU;
@@ -7,9 +9,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use angles::RopeAngles;
 pub use scaling::RopeScaling;
 
-use crate::error::{positive, same};
+use crate::error::same;
 use crate::{Error, Result};
 
 /// How the channels of a head are paired for rotation.
@@ -27,9 +30,9 @@ pub enum PairLayout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FrequencyHalf {
-    /// Among the faster half of the pairs.
+    /// Among the faster half of the pairs that turn.
     High,
-    /// Among the slower half; the middle one of an odd number is counted here.
+    /// Among the slower half, or not turning at all; the middle one of an odd number is counted here.
     Low,
 }
 
@@ -83,10 +86,10 @@ impl RopeBands {
     /// [`Error::Parameter`] if `rotary_dim` is odd, zero or larger than `head_dim`, or `theta` is not positive.
     pub fn new(head_dim: usize, rotary_dim: usize, theta: f64, layout: PairLayout) -> Result<Self> {
         Self::check_dims(head_dim, rotary_dim)?;
-        Self::from_inv_freq(head_dim, inv_freq(rotary_dim, theta)?, layout)
+        Self::from_inv_freq(head_dim, formulas::plain(rotary_dim, theta)?, layout)
     }
 
-    /// RoPE with the angle per token of every pair given; see [`RopeScaling::inv_freq`].
+    /// RoPE with the angle per token of every pair given; see [`RopeAngles::bands`] for scaled RoPE.
     ///
     /// # Errors
     /// [`Error::Parameter`] if there is no pair, or more than fit into `head_dim`, or an angle is negative
@@ -100,12 +103,14 @@ impl RopeBands {
                 expected: "finite and at least 0",
             });
         }
-        // By rank, not by index: a scaling may leave the angles out of order.
-        let mut order: Vec<usize> = (0..inv_freq.len()).collect();
+        // By rank, not by index: a scaling may leave the angles out of order. Pairs that do not turn take no
+        // part, as channels beyond the rotary ones do not.
+        let mut order: Vec<usize> =
+            (0..inv_freq.len()).filter(|&pair| inv_freq[pair] > 0.0).collect();
         order.sort_by(|&a, &b| inv_freq[b].total_cmp(&inv_freq[a]));
-        let mut halves = vec![FrequencyHalf::High; inv_freq.len()];
-        for &pair in &order[inv_freq.len() / 2..] {
-            halves[pair] = FrequencyHalf::Low;
+        let mut halves = vec![FrequencyHalf::Low; inv_freq.len()];
+        for &pair in &order[..order.len() / 2] {
+            halves[pair] = FrequencyHalf::High;
         }
         Ok(Self { head_dim, layout, inv_freq, halves })
     }
@@ -178,16 +183,6 @@ impl RopeBands {
     pub(crate) fn check_head_dim(&self, head_dim: usize) -> Result<()> {
         same("channels of a head in the RoPE bands", head_dim, self.head_dim)
     }
-}
-
-/// `theta^(-2j / rotary_dim)` for every pair `j`, in `f64`.
-fn inv_freq(rotary_dim: usize, theta: f64) -> Result<Vec<f64>> {
-    positive("theta", theta)?;
-    if rotary_dim < 2 {
-        let value = rotary_dim as f64;
-        return Err(Error::Parameter { name: "rotary_dim", value, expected: "even, at least 2" });
-    }
-    Ok((0..rotary_dim / 2).map(|pair| theta.powf(-2.0 * pair as f64 / rotary_dim as f64)).collect())
 }
 
 #[cfg(test)]

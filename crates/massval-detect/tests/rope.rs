@@ -1,7 +1,7 @@
-//! Rotary pairs: what rotation leaves unchanged, and the angles that transformers computes.
+//! Rotary pairs: what rotation leaves unchanged, and the bands of any angles.
 
 use massval_detect::{
-    HeadsView, PairLayout, RopeBands, RopeScaling, TokenSelection, channel_norms, pair_energy,
+    FrequencyHalf, HeadsView, PairLayout, RopeBands, TokenSelection, channel_norms, pair_energy,
 };
 use proptest::prelude::*;
 
@@ -51,72 +51,40 @@ proptest! {
             }
         }
     }
-}
 
-#[derive(serde::Deserialize)]
-struct Golden {
-    scaling: RopeScaling,
-    rotary_dim: usize,
-    theta: f64,
-    seq_len: usize,
-    inv_freq: Vec<f64>,
-}
-
-/// `goldens/rope.py` made the file; transformers computes in `f32`.
-#[test]
-fn scaled_angles_equal_those_of_transformers() {
-    let cases: Vec<Golden> = serde_json::from_str(include_str!("goldens/rope.json")).expect("json");
-    assert_eq!(cases.len(), 9);
-    for case in cases {
-        let found =
-            case.scaling.inv_freq(case.rotary_dim, case.theta, case.seq_len).expect("valid");
-        assert_eq!(found.len(), case.inv_freq.len());
-        for (pair, (found, expected)) in found.iter().zip(&case.inv_freq).enumerate() {
-            let error = (found - expected).abs() / expected;
-            assert!(error < 2e-6, "{:?}, pair {pair}: {found} for {expected}", case.scaling);
+    /// Every channel's band says what the angles say, in whatever order a scaling left them.
+    #[test]
+    fn bands_follow_the_angles(
+        angles in prop::collection::vec(prop_oneof![Just(0.0), Just(0.5), 1e-6..1.0], 1..20),
+        still in 0usize..5,
+        interleaved in any::<bool>(),
+    ) {
+        let layout = if interleaved { PairLayout::Interleaved } else { PairLayout::HalfSplit };
+        let head_dim = 2 * angles.len() + still;
+        let bands = RopeBands::from_inv_freq(head_dim, angles.clone(), layout).expect("valid");
+        let turning = angles.iter().filter(|angle| **angle > 0.0).count();
+        for channel in 0..head_dim {
+            let pair = match layout {
+                PairLayout::HalfSplit => channel % angles.len(),
+                PairLayout::Interleaved => channel / 2,
+            };
+            let Some(band) = bands.band(channel) else {
+                prop_assert!(channel >= 2 * angles.len());
+                continue;
+            };
+            prop_assert_eq!((band.pair, band.inv_freq), (pair, angles[pair]));
+            if angles[pair] > 0.0 {
+                prop_assert!((band.period_tokens * angles[pair] - std::f64::consts::TAU).abs() < 1e-9);
+            } else {
+                prop_assert!(band.period_tokens.is_infinite());
+            }
+            // Of pairs with the same angle the first counts as the faster one.
+            let faster = (0..angles.len())
+                .filter(|&p| angles[p] > angles[pair] || (angles[p] == angles[pair] && p < pair))
+                .count();
+            let high = angles[pair] > 0.0 && faster < turning / 2;
+            let half = if high { FrequencyHalf::High } else { FrequencyHalf::Low };
+            prop_assert_eq!(band.half, half);
         }
     }
-}
-
-/// The point of NTK scaling: the fastest pair keeps its angle, the slowest is slowed by the factor.
-#[test]
-fn ntk_scaling_spares_the_fast_pairs() {
-    let plain = RopeBands::new(64, 64, 10_000.0, PairLayout::HalfSplit).expect("valid");
-    let scaled = RopeScaling::Ntk { factor: 4.0 }.inv_freq(64, 10_000.0, 1).expect("valid");
-    assert_eq!(scaled[0], 1.0);
-    assert!((plain.inv_freq()[31] / scaled[31] - 4.0).abs() < 1e-9);
-}
-
-#[test]
-fn scalings_round_trip_as_json_and_refuse_nonsense() {
-    let yarn = RopeScaling::Yarn {
-        factor: 4.0,
-        beta_fast: 32.0,
-        beta_slow: 1.0,
-        original_max_position: 4096,
-        truncate: true,
-    };
-    let json = serde_json::to_string(&yarn).expect("json");
-    assert_eq!(serde_json::from_str::<RopeScaling>(&json).expect("json"), yarn);
-    let llama3 = |low_freq_factor, high_freq_factor| RopeScaling::Llama3 {
-        factor: 8.0,
-        low_freq_factor,
-        high_freq_factor,
-        original_max_position: 8192,
-    };
-    for bad in [
-        RopeScaling::Linear { factor: 0.0 },
-        RopeScaling::Ntk { factor: f64::NAN },
-        RopeScaling::DynamicNtk { factor: 2.0, max_position: 0 },
-        llama3(4.0, 4.0),
-        RopeScaling::Longrope {
-            short_factor: vec![1.0; 3],
-            long_factor: vec![1.0; 4],
-            original_max_position: 16,
-        },
-    ] {
-        assert!(bad.inv_freq(8, 10_000.0, 8).is_err(), "{bad:?}");
-    }
-    assert!(RopeScaling::Ntk { factor: 2.0 }.inv_freq(2, 10_000.0, 8).is_err());
-    assert!(llama3(1.0, 4.0).inv_freq(0, 10_000.0, 8).is_err());
 }
