@@ -1,5 +1,8 @@
 //! What a decoder is made of, said once for every architecture.
 
+use std::borrow::Cow;
+
+use massval_detect::RopeAngles;
 use massval_hooks::Site;
 use serde::Serialize;
 
@@ -79,10 +82,41 @@ pub struct RopeConfig {
     pub theta: f64,
     /// The first `rotary_dim` channels of a head are turned.
     pub rotary_dim: usize,
-    /// Radians per token of each pair, after scaling; `rotary_dim / 2` of them.
+    /// Radians per token of each pair, after scaling; `rotary_dim / 2` of them. Of a sequence no
+    /// longer than the model was trained on; [`Self::inv_freq_at`] has those of any length.
     pub inv_freq: Vec<f64>,
     /// The scaling's name, when the frequencies are scaled.
     pub scaling: Option<String>,
+    /// What cosines and sines are multiplied with: 1, but for YaRN and LongRoPE.
+    pub attention_factor: f64,
+    #[serde(skip)]
+    angles: RopeAngles,
+}
+
+impl RopeConfig {
+    pub(crate) fn new(angles: RopeAngles) -> Self {
+        Self {
+            theta: angles.theta(),
+            rotary_dim: angles.rotary_dim(),
+            inv_freq: angles.trained().to_vec(),
+            scaling: angles.scaling().map(|scaling| scaling.name().to_owned()),
+            attention_factor: angles.attention_factor(),
+            angles,
+        }
+    }
+
+    /// Radians per token of each pair in a sequence of `seq_len` tokens, counted from its first,
+    /// those in the cache included.
+    #[must_use]
+    pub fn inv_freq_at(&self, seq_len: usize) -> Cow<'_, [f64]> {
+        self.angles.at(seq_len)
+    }
+
+    /// The longest sequence with the frequencies `inv_freq`; `None` if every one has them.
+    #[must_use]
+    pub fn changes_beyond(&self) -> Option<usize> {
+        self.angles.changes_beyond()
+    }
 }
 
 /// The shape of the MLP.
