@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-targets=${*:-safetensors index gguf npy npz pt}
+targets=${*:-safetensors index gguf bin npy npz pt}
 fixtures=../fixtures
 
 for target in $targets; do
@@ -18,6 +18,7 @@ for target in $targets; do
     safetensors) cp "$fixtures"/gguf-quants/expected.safetensors "$corpus" ;;
     gguf) cp "$fixtures"/gguf-quants/quants.gguf "$corpus" ;;
     index) printf '{"weight_map":{"a":"b.safetensors"}}' >"$corpus/small" ;;
+    bin) cp "$fixtures"/tensor-files/dict*.pt "$corpus" ;;
     *) cp "$fixtures"/tensor-files/*."$target" "$corpus" ;;
     esac
     cargo fuzz run --sanitizer none "$target" -- \

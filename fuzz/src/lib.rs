@@ -56,8 +56,8 @@ pub fn read_weights(path: &Path) {
 
 /// Reads a file of dumped tensors; errors are what should happen.
 pub fn read_tensors(path: &Path) {
-    let Ok(tensors) = tensorfile::read_with_limit(path, LIMIT) else { return };
-    for tensor in tensors {
+    let Ok(file) = tensorfile::read_with_limit(path, LIMIT) else { return };
+    for tensor in file.tensors {
         assert_eq!(tensor.shape.iter().product::<usize>(), tensor.data.len());
     }
 }

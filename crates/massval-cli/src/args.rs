@@ -51,7 +51,7 @@ pub enum Command {
 /// The model, and where it runs.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// A Hugging Face folder (config.json, *.safetensors, tokenizer.json) or a .gguf file
+    /// A Hugging Face folder (config.json, *.safetensors or *.bin, tokenizer.json) or a .gguf file
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// Where to compute: cpu, wgpu, vulkan, cuda, cuda:N

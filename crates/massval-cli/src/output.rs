@@ -38,7 +38,7 @@ impl<E: std::error::Error> From<E> for Failure {
 }
 
 /// Control characters of a file's name or a tensor's must not reach a terminal.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     text.chars().map(plain).collect()
 }

@@ -10,7 +10,7 @@ use crate::arch::{self, Described};
 use crate::config::DecoderConfig;
 use crate::decoder::{Decoder, Progress, build};
 use crate::tokenizer::Tokenizer;
-use crate::weights::{Format, LoadReport, Weights};
+use crate::weights::{LoadReport, Weights};
 use crate::{Error, Result};
 
 /// A decoder and its tokenizer, loaded from one checkpoint.
@@ -27,7 +27,7 @@ pub struct Model {
 pub struct Checkpoint {
     /// The folder or file that was asked for.
     pub path: PathBuf,
-    /// `safetensors` or `GGUF`.
+    /// `safetensors`, `PyTorch` or `GGUF`.
     pub format: &'static str,
     /// The files that hold the weights.
     pub files: Vec<PathBuf>,
@@ -39,12 +39,16 @@ pub struct Checkpoint {
     pub bytes: u64,
     /// Fields of the config that nobody read; none of them is known to change the arithmetic.
     pub unread_fields: Vec<String>,
+    /// Entries of PyTorch files that are no tensors, such as a step count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
     /// What was applied, missing, unused or of the wrong shape.
     pub report: LoadReport,
 }
 
 impl Model {
-    /// Loads a Hugging Face folder (`config.json`, `*.safetensors`, `tokenizer.json`), or a `.gguf`.
+    /// Loads a Hugging Face folder (`config.json`, `*.safetensors` or `*.bin`, `tokenizer.json`), one
+    /// of its files of weights, or a `.gguf`.
     ///
     /// # Memory
     /// The weights, decoded to `dtype`, and one tensor in f32 on top.
@@ -170,14 +174,12 @@ impl Opened {
         }
         Checkpoint {
             path: self.path,
-            format: match self.weights.format() {
-                Format::Gguf => "GGUF",
-                Format::Safetensors => "safetensors",
-            },
+            format: self.weights.format().name(),
             files: self.weights.files().to_vec(),
             config: self.described.config,
             stored,
             bytes: self.weights.total_bytes(),
+            skipped: self.weights.skipped().to_vec(),
             unread_fields: self.described.unread,
             report,
         }

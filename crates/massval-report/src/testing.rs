@@ -47,5 +47,6 @@ pub(crate) fn detect() -> DetectResult {
         created: None,
         criterion: Criterion::default(),
         tensors: vec![tensor],
+        skipped: Vec::new(),
     }
 }

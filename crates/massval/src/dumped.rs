@@ -7,9 +7,9 @@ use massval_detect::{
     channel_norms, summarize,
 };
 use massval_hooks::HookPoint;
-use massval_models::tensorfile::{self, NamedTensor, TensorData};
+use massval_models::tensorfile::{self, NamedTensor, TensorData, TensorFile};
 use massval_report::schema::{
-    DetectResult, ResultKind, SCHEMA_VERSION, TensorSource, TensorVerdict,
+    DetectResult, ResultKind, SCHEMA_VERSION, SkippedEntry, TensorSource, TensorVerdict,
 };
 
 use crate::provenance::{Run, file_hash};
@@ -34,17 +34,22 @@ pub struct DetectOptions {
 /// Reads each file and judges its tensors of the layout's rank.
 ///
 /// Tensors of another rank are skipped only if `names` is empty and the file has others (a capture
-/// holds its token ids, too).
+/// holds its token ids, too); these, and entries of a PyTorch file that are no tensors, the result
+/// lists.
 ///
 /// # Errors
 /// If a file cannot be read, holds no tensor of the layout's rank, a named tensor is in none of the
 /// files, or a tensor has a value that is not finite.
 pub fn detect(paths: &[PathBuf], run: &Run, options: &DetectOptions) -> Result<DetectResult> {
     let mut tensors = Vec::new();
+    let mut skipped = Vec::new();
     let mut seen = vec![false; options.names.len()];
     for path in paths {
         let file = file_hash(path)?;
-        let mut found = tensorfile::read(path)?;
+        let mut skip = |entry: String, why: String| {
+            skipped.push(SkippedEntry { file: file.name.clone(), entry, why });
+        };
+        let TensorFile { tensors: mut found, skipped: others } = tensorfile::read(path)?;
         // Layer 2 before layer 10, which names alone do not give.
         found.sort_by_key(|tensor| {
             tensor.name.parse().map_or(0, |at: HookPoint| at.layer.unwrap_or(0))
@@ -55,7 +60,14 @@ pub fn detect(paths: &[PathBuf], run: &Run, options: &DetectOptions) -> Result<D
             match options.names.iter().position(|name| *name == tensor.name) {
                 Some(at) => seen[at] = true,
                 None if !options.names.is_empty() => continue,
-                None if !alone && tensor.shape.len() != options.layout.rank() => continue,
+                None if !alone && tensor.shape.len() != options.layout.rank() => {
+                    let axes = tensor.shape.len();
+                    skip(
+                        tensor.name,
+                        format!("{axes} {}", if axes == 1 { "axis" } else { "axes" }),
+                    );
+                    continue;
+                }
                 None => {}
             }
             let source = TensorSource {
@@ -67,6 +79,7 @@ pub fn detect(paths: &[PathBuf], run: &Run, options: &DetectOptions) -> Result<D
             };
             tensors.push(verdict(path, &tensor, source, options)?);
         }
+        others.into_iter().for_each(|entry| skip(entry, "no tensor".to_owned()));
         if tensors.len() == before && options.names.is_empty() {
             let rank = options.layout.rank();
             let what = format!(
@@ -89,6 +102,7 @@ pub fn detect(paths: &[PathBuf], run: &Run, options: &DetectOptions) -> Result<D
         created: run.created.clone(),
         criterion: options.criterion,
         tensors,
+        skipped,
     })
 }
 

@@ -70,6 +70,9 @@ fn text(checkpoint: &Checkpoint) -> String {
     if !checkpoint.unread_fields.is_empty() {
         lines.push(("not read", format!("config fields {}", checkpoint.unread_fields.join(", "))));
     }
+    if !checkpoint.skipped.is_empty() {
+        lines.push(("skipped", format!("no tensors: {}", checkpoint.skipped.join(", "))));
+    }
     let line = |(name, value): (&str, String)| format!("{name:<13} {}", wrap(&value, 14));
     lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
 }

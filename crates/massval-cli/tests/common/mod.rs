@@ -126,7 +126,7 @@ pub fn tensors(path: impl AsRef<Path>) -> BTreeMap<String, (Vec<usize>, Vec<f64>
         TensorData::I64(v) => v.into_iter().map(|x| x as f64).collect(),
         other => panic!("{}: {:?}", path.as_ref().display(), other.dtype()),
     };
-    read.into_iter().map(|t| (t.name, (t.shape, numbers(t.data)))).collect()
+    read.tensors.into_iter().map(|t| (t.name, (t.shape, numbers(t.data)))).collect()
 }
 
 /// A JSON list of numbers.

@@ -31,6 +31,21 @@ pub struct NamedTensor {
     pub data: TensorData,
 }
 
+/// What a file of tensors holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TensorFile {
+    /// The tensors.
+    pub tensors: Vec<NamedTensor>,
+    /// The names of what else is there: entries of a PyTorch dict without any tensor in them.
+    pub skipped: Vec<String>,
+}
+
+impl From<Vec<NamedTensor>> for TensorFile {
+    fn from(tensors: Vec<NamedTensor>) -> Self {
+        Self { tensors, skipped: Vec::new() }
+    }
+}
+
 /// How many bytes of tensors [`read`] takes from one file: 16 GiB.
 ///
 /// A small file can unfold into a large one, by compression or as a view that repeats its
@@ -41,9 +56,11 @@ pub const MAX_BYTES: u64 = 16 << 30;
 ///
 /// ```no_run
 /// # fn main() -> massval_models::Result<()> {
-/// for tensor in massval_models::tensorfile::read("q.pt".as_ref())? {
+/// let file = massval_models::tensorfile::read("q.pt".as_ref())?;
+/// for tensor in &file.tensors {
 ///     println!("{} {:?}", tensor.name, tensor.shape);
 /// }
+/// assert!(file.skipped.is_empty(), "it holds more than tensors: {:?}", file.skipped);
 /// # Ok(())
 /// # }
 /// ```
@@ -52,7 +69,7 @@ pub const MAX_BYTES: u64 = 16 << 30;
 /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not what its extension
 /// says, is corrupt, or holds no tensor, [`Error::Unsupported`] for another extension or for
 /// numbers that are neither floats, integers nor bools.
-pub fn read(path: &Path) -> Result<Vec<NamedTensor>> {
+pub fn read(path: &Path) -> Result<TensorFile> {
     read_with_limit(path, MAX_BYTES)
 }
 
@@ -60,15 +77,15 @@ pub fn read(path: &Path) -> Result<Vec<NamedTensor>> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_with_limit(path: &Path, max_bytes: u64) -> Result<Vec<NamedTensor>> {
+pub fn read_with_limit(path: &Path, max_bytes: u64) -> Result<TensorFile> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    let tensors = match extension.to_ascii_lowercase().as_str() {
+    let file: TensorFile = match extension.to_ascii_lowercase().as_str() {
         "safetensors" => {
             let file = open(path, "safetensors", max_bytes)?;
-            read_safetensors(path, &file)?
+            read_safetensors(path, &file)?.into()
         }
-        "npy" => npy::read_npy(path, &open(path, "npy", max_bytes)?)?,
-        "npz" => npy::read_npz(path, &open(path, "npz", max_bytes)?, max_bytes)?,
+        "npy" => npy::read_npy(path, &open(path, "npy", max_bytes)?)?.into(),
+        "npz" => npy::read_npz(path, &open(path, "npz", max_bytes)?, max_bytes)?.into(),
         "pt" | "pth" | "bin" => pt::read(path, &open(path, pt::FORMAT, max_bytes)?, max_bytes)?,
         _ => {
             return Err(Error::Unsupported {
@@ -78,10 +95,10 @@ pub fn read_with_limit(path: &Path, max_bytes: u64) -> Result<Vec<NamedTensor>> 
             });
         }
     };
-    if tensors.is_empty() {
+    if file.tensors.is_empty() {
         return Err(Error::format(path, "tensor", "it holds no tensor"));
     }
-    Ok(tensors)
+    Ok(file)
 }
 
 fn open(path: &Path, format: &'static str, max_bytes: u64) -> Result<Mapped> {

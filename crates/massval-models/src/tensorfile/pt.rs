@@ -2,51 +2,41 @@
 
 use std::path::Path;
 
-use pytorch_reader::{DType, PytorchError, PytorchReader};
-
 use super::archive::Archive;
 use super::data::{ByteOrder, TensorData};
 use super::pickle::{self, BareTensor};
-use super::{NamedTensor, gather, stem};
-use crate::weights::{StoredType, checked_shape};
+use super::{NamedTensor, TensorFile, gather, stem};
+use crate::weights::{checked_shape, pytorch};
 use crate::{Error, Result};
 
-pub(super) const FORMAT: &str = "PyTorch";
+pub(super) use pytorch::FORMAT;
 /// The pickle of one tensor takes some hundred bytes.
 const MAX_BARE_PICKLE: u64 = 1 << 16;
 
 /// The tensors of a PyTorch file, sorted by name, in `limit` bytes at most.
-pub(super) fn read(path: &Path, file: &[u8], limit: u64) -> Result<Vec<NamedTensor>> {
+pub(super) fn read(path: &Path, file: &[u8], limit: u64) -> Result<TensorFile> {
     match read_bare(path, file, limit)? {
-        Some(tensor) => Ok(vec![tensor]),
-        None => read_state_dict(path, limit),
+        Some(tensor) => Ok(vec![tensor].into()),
+        None => read_dict(path, limit),
     }
 }
 
-fn read_state_dict(path: &Path, limit: u64) -> Result<Vec<NamedTensor>> {
-    let reader = PytorchReader::new(path).map_err(|e| match e {
-        PytorchError::Io(e) => io_error(path, e),
-        e => Error::format(path, FORMAT, e.to_string()),
-    })?;
+fn read_dict(path: &Path, limit: u64) -> Result<TensorFile> {
+    let dict = pytorch::open(path)?;
     let mut left = limit;
-    let mut tensors: Vec<_> = reader.into_tensors().into_values().collect();
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    let native = if cfg!(target_endian = "big") { ByteOrder::Big } else { ByteOrder::Little };
-    let tensors = tensors.into_iter().map(|tensor| {
-        let bad = |what: &str| Error::format(path, FORMAT, format!("`{}`: {what}", tensor.name));
-        let shape: Vec<u64> = tensor.shape().iter().map(|&extent| extent as u64).collect();
-        let (shape, elements) = checked_shape(&shape).map_err(bad)?;
-        let dtype = stored_type(tensor.dtype());
-        let size = dtype.bytes_for(elements).unwrap_or(u64::MAX);
+    let tensors = dict.tensors.iter().map(|tensor| {
+        let info = pytorch::info(path, tensor)?;
+        let bad = |what: &str| Error::format(path, FORMAT, format!("`{}`: {what}", info.name));
+        let size = tensor.byte_len() as u64;
         left = left.checked_sub(size).ok_or_else(|| bad(&over(limit)))?;
-        let bytes = tensor.read().map_err(|e| io_error(path, e))?;
+        let bytes = pytorch::bytes(path, tensor)?;
         if bytes.len() as u64 != size {
             return Err(bad("its bytes do not fill its shape"));
         }
-        let data = TensorData::from_bytes(dtype, &bytes, native).map_err(|e| bad(&e))?;
-        Ok(NamedTensor { name: tensor.name.clone(), shape, data })
+        let data = TensorData::from_bytes(info.dtype, &bytes, ByteOrder::Little);
+        Ok(NamedTensor { data: data.map_err(|e| bad(&e))?, name: info.name, shape: info.shape })
     });
-    tensors.collect()
+    Ok(TensorFile { tensors: tensors.collect::<Result<_>>()?, skipped: dict.skipped })
 }
 
 /// The tensor of a file that `torch.save(tensor, path)` wrote, named after the file; `None` if
@@ -125,36 +115,8 @@ fn placed(
     (end <= storage).then_some((strides, start))
 }
 
-fn stored_type(dtype: DType) -> StoredType {
-    match dtype {
-        DType::F64 => StoredType::F64,
-        DType::F32 => StoredType::F32,
-        DType::F16 => StoredType::F16,
-        DType::BF16 => StoredType::BF16,
-        DType::I64 => StoredType::I64,
-        DType::I32 => StoredType::I32,
-        DType::I16 => StoredType::I16,
-        DType::I8 => StoredType::I8,
-        DType::U64 => StoredType::U64,
-        DType::U32 => StoredType::U32,
-        DType::U16 => StoredType::U16,
-        DType::U8 => StoredType::U8,
-        DType::Bool => StoredType::Bool,
-    }
-}
-
 fn over(limit: u64) -> String {
     format!("its numbers take more than the limit of {limit} bytes")
-}
-
-/// A file that contradicts itself is no trouble of the operating system's.
-fn io_error(path: &Path, e: std::io::Error) -> Error {
-    match e.kind() {
-        std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
-            Error::format(path, FORMAT, e.to_string())
-        }
-        _ => Error::io(path, e),
-    }
 }
 
 #[cfg(test)]

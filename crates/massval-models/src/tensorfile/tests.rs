@@ -27,7 +27,7 @@ impl Folder {
     }
 
     fn read(&self, file: (&str, &[u8])) -> Result<Vec<NamedTensor>> {
-        read(&self.write(file))
+        read(&self.write(file)).map(|file| file.tensors)
     }
 }
 
@@ -102,7 +102,24 @@ fn pytorch_dicts_are_read() {
     assert_eq!(names, ["layer.k", "layer.q"]);
     assert_eq!(tensors[0].data, TensorData::F64(quarters(f64::from)));
     assert_eq!(tensors[1].data, TensorData::F16(quarters(f16::from_f32)));
+    let folder = Folder::new();
+    assert_eq!(read(&folder.write(fixture!("dict.pt"))).unwrap().skipped, ["step"]);
     holds(fixture!("dict-legacy.pt"), "q", TensorData::F16(quarters(f16::from_f32)));
+}
+
+#[test]
+fn what_is_no_tensor_is_listed_as_a_whole() {
+    let folder = Folder::new();
+    let file = read(&folder.write(fixture!("dict-others.pt"))).unwrap();
+    let names: Vec<_> = file.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+    assert_eq!(names, ["list.1", "state.q"]);
+    // Not the dict's attribute `_metadata`, and `losses` once, not each of its numbers.
+    assert_eq!(file.skipped, ["empty", "list.0", "losses", "state.lr", "step"]);
+}
+
+#[test]
+fn two_tensors_under_one_name_are_refused() {
+    refused(fixture!("dict-twice.pt"), "tensor `a.b` is there twice");
 }
 
 #[test]
@@ -156,7 +173,7 @@ fn what_a_zip_unfolds_to_is_limited() {
     let path = folder.write(("bomb.npz", &bytes));
     let error = read_with_limit(&path, 1 << 20).unwrap_err().to_string();
     assert!(error.contains("bomb.npz") && error.contains("limit of 1048576"), "{error}");
-    assert_eq!(read(&path).unwrap()[0].data.len(), 8 << 20);
+    assert_eq!(read(&path).unwrap().tensors[0].data.len(), 8 << 20);
 
     // The same entry, claiming to be small: both size fields say 16.
     let size = (8u32 << 20) + 10 + header.len() as u32;

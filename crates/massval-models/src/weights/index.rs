@@ -1,4 +1,4 @@
-//! `model.safetensors.index.json`: which shard of a checkpoint holds which tensor.
+//! `*.index.json`: which shard of a checkpoint holds which tensor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,10 +9,13 @@ use serde::Deserialize;
 use super::unique_map::UniqueMap;
 use crate::{Error, Result};
 
-const FORMAT: &str = "safetensors index";
+const FORMAT: &str = "shard index";
 /// An index is a list of names; the largest public ones stay under 10 MB.
 const MAX_INDEX: u64 = 100_000_000;
 
+// `metadata.total_size` is left unread. Nothing loads by it, and its writers do not agree: some count
+// a shared tensor once, some twice, some as it was before a cast, some write nothing. What it could
+// reveal, a shard cut short, each shard's own header reveals for certain.
 #[derive(Deserialize)]
 struct RawIndex {
     weight_map: UniqueMap<String>,

@@ -3,6 +3,8 @@
 //! [`Weights`] maps a checkpoint's files into memory and knows every tensor's name, shape and
 //! type; [`Loader`] takes tensors out of it and keeps the books for a [`LoadReport`]. A file is
 //! checked in full when it is opened, so that reading a tensor later cannot go out of bounds.
+//! PyTorch's files are not mapped: each tensor is read, and its bytes checked, when it is asked
+//! for.
 
 mod decode;
 mod gguf;
@@ -11,11 +13,14 @@ mod index;
 mod loader;
 mod mapped;
 mod open;
+pub(crate) mod pytorch;
 mod report;
 pub(crate) mod safetensors;
 mod stored_type;
 mod unique_map;
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub use gguf::{GgufArray, GgufMetadata, GgufValue, unpermute_rows};
@@ -54,13 +59,26 @@ pub enum Format {
     Safetensors,
     /// One GGUF file.
     Gguf,
+    /// One file of PyTorch's, or shards with an index.
+    PyTorch,
+}
+
+impl Format {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::Gguf => "GGUF",
+            Self::PyTorch => "PyTorch",
+        }
+    }
 }
 
 /// An opened checkpoint.
 ///
-/// Its files are mapped into memory, not read: opening takes milliseconds, and a tensor costs
-/// memory only when it is decoded. **The files must stay as they are while a `Weights` lives**:
-/// if one is truncated meanwhile, the operating system ends the process at the next read.
+/// Its files are mapped into memory, or held open, but not read: opening takes milliseconds, and a
+/// tensor costs memory only when it is decoded. **The files must stay as they are while a `Weights`
+/// lives**: if one is truncated meanwhile, the operating system ends the process at the next read.
 ///
 /// ```no_run
 /// use massval_models::weights::Weights;
@@ -78,19 +96,28 @@ pub enum Format {
 pub struct Weights {
     format: Format,
     files: Vec<PathBuf>,
-    maps: Vec<Mapped>,
     /// Sorted by name; names are unique.
     entries: Vec<Entry>,
+    maps: Vec<Mapped>,
     gguf: Option<GgufMetadata>,
+    skipped: Vec<String>,
 }
 
 #[derive(Debug)]
 struct Entry {
     info: TensorInfo,
-    /// Which of `files` and `maps`.
+    /// Which of `files`.
     file: usize,
-    /// The tensor's bytes in that file.
-    range: std::ops::Range<usize>,
+    place: Place,
+}
+
+/// Where a tensor's bytes are.
+#[derive(Debug)]
+enum Place {
+    /// At this range of this one of `maps`.
+    Mapped(usize, Range<usize>),
+    /// Wherever the file's pickle says.
+    Pickled(pytorch_reader::Tensor),
 }
 
 impl Weights {
@@ -116,7 +143,13 @@ impl Weights {
 
     /// The bytes that all tensors take as stored.
     pub fn total_bytes(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.range.len() as u64).sum()
+        let bytes = |info: &TensorInfo| info.dtype.bytes_for(info.elements() as u64);
+        self.tensors().filter_map(bytes).sum()
+    }
+
+    /// What else PyTorch's files hold: entries that are no tensors, such as a step count.
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
     }
 
     /// The metadata, if this is a GGUF file.
@@ -128,10 +161,11 @@ impl Weights {
     ///
     /// # Errors
     /// [`Error::Input`] if there is no tensor of this name, [`Error::Unsupported`] if it holds
-    /// integers or 8-bit floats.
+    /// integers or 8-bit floats; of a PyTorch file, [`Error::Format`] if the tensor's bytes are
+    /// missing or damaged, and [`Error::Io`].
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
         let entry = self.found(name)?;
-        decode::decode(entry.info.dtype, self.bytes(entry)?, entry.info.elements())
+        decode::decode(entry.info.dtype, &self.bytes(entry)?, entry.info.elements())
             .ok_or_else(|| self.undecodable(entry))
     }
 
@@ -165,9 +199,8 @@ impl Weights {
     /// row-major, of any alignment.
     ///
     /// # Errors
-    /// [`Error::Input`] if there is no tensor of this name, [`Error::Unsupported`] if it is of
-    /// another type.
-    pub fn read_native(&self, name: &str) -> Result<(StoredType, &[u8])> {
+    /// As [`read_f32`](Self::read_f32); [`Error::Unsupported`] for any other type.
+    pub fn read_native(&self, name: &str) -> Result<(StoredType, Cow<'_, [u8]>)> {
         let entry = self.found(name)?;
         match entry.info.dtype {
             dtype @ (StoredType::F32 | StoredType::F16 | StoredType::BF16) => {
@@ -183,7 +216,7 @@ impl Weights {
             let shape = &entry.info.shape;
             return Err(Error::input(format!("tensor `{name}` of shape {shape:?} is no matrix")));
         };
-        decode::decode_transposed(entry.info.dtype, self.bytes(entry)?, [rows, columns], source)
+        decode::decode_transposed(entry.info.dtype, &self.bytes(entry)?, [rows, columns], source)
             .ok_or_else(|| self.undecodable(entry))
     }
 
@@ -196,9 +229,19 @@ impl Weights {
         self.entry(name).ok_or_else(|| Error::input(format!("there is no tensor `{name}`")))
     }
 
-    fn bytes(&self, entry: &Entry) -> Result<&[u8]> {
-        let map = self.maps.get(entry.file);
-        map.and_then(|map| map.get(entry.range.clone())).ok_or_else(|| self.undecodable(entry))
+    fn bytes(&self, entry: &Entry) -> Result<Cow<'_, [u8]>> {
+        match &entry.place {
+            Place::Mapped(map, range) => {
+                let bytes = self.maps.get(*map).and_then(|map| map.get(range.clone()));
+                bytes.map(Cow::Borrowed).ok_or_else(|| self.undecodable(entry))
+            }
+            Place::Pickled(tensor) => pytorch::bytes(self.path(entry), tensor).map(Cow::Owned),
+        }
+    }
+
+    /// The file that an entry is in.
+    fn path(&self, entry: &Entry) -> &Path {
+        self.files.get(entry.file).map_or(Path::new(""), PathBuf::as_path)
     }
 
     /// Refuses decoded numbers of which one is infinite or none at all.
@@ -211,9 +254,8 @@ impl Weights {
             return Ok(());
         }
         let count = values.iter().filter(|x| !x.is_finite()).count();
-        let path = self.entry(name).and_then(|entry| self.files.get(entry.file));
         Err(Error::Unsupported {
-            path: path.cloned().unwrap_or_default(),
+            path: self.entry(name).map(|entry| self.path(entry).to_owned()).unwrap_or_default(),
             what: format!(
                 "tensor `{name}`: {count} of its {} numbers are not finite; the file is damaged",
                 values.len()
@@ -223,7 +265,7 @@ impl Weights {
 
     fn undecodable(&self, entry: &Entry) -> Error {
         Error::Unsupported {
-            path: self.files.get(entry.file).cloned().unwrap_or_default(),
+            path: self.path(entry).to_owned(),
             what: format!(
                 "tensor `{}` is stored as {}, which cannot be read this way",
                 entry.info.name, entry.info.dtype

@@ -41,7 +41,7 @@ pub struct Expected(BTreeMap<String, (Vec<usize>, Vec<f64>)>);
 
 impl Expected {
     pub fn new(path: &str) -> Self {
-        let tensors = tensorfile::read(&fixture(path)).expect("the fixture's tensors");
+        let tensors = tensorfile::read(&fixture(path)).expect("the fixture's tensors").tensors;
         let values = |data: &TensorData| match data {
             TensorData::F64(v) => v.clone(),
             TensorData::F32(v) => v.iter().map(|&x| f64::from(x)).collect(),

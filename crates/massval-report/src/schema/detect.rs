@@ -27,6 +27,28 @@ pub struct DetectResult {
     pub criterion: Criterion,
     /// One entry per tensor, in the order given.
     pub tensors: Vec<TensorVerdict>,
+    /// What else the files hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedEntry>,
+}
+
+/// An entry of a file that was not judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SkippedEntry {
+    /// The file's name.
+    pub file: String,
+    /// The entry's name in it.
+    pub entry: String,
+    /// Why it was not judged: `no tensor`, or how many axes it has.
+    pub why: String,
+}
+
+impl SkippedEntry {
+    /// The file's and the entry's name: `acts.pt:step`.
+    pub fn label(&self) -> String {
+        format!("{}:{}", self.file, self.entry)
+    }
 }
 
 /// Where a tensor came from.

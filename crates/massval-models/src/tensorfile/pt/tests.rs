@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::weights::StoredType;
 
 fn tensor(shape: &[u64], strides: &[u64], offset: u64) -> BareTensor {
     BareTensor {

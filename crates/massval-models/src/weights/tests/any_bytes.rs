@@ -7,7 +7,8 @@ use super::{Folder, safetensors_file};
 
 /// Reads all there is to read; what matters is that it comes back.
 fn exercise(name: &str, bytes: &[u8]) {
-    let Ok(weights) = Folder::new().open(name, bytes) else { return };
+    let folder = Folder::new();
+    let Ok(weights) = folder.open(name, bytes) else { return };
     read_all(&weights);
 }
 
@@ -22,6 +23,7 @@ fn read_all(weights: &Weights) {
 }
 
 const GGUF: &[u8] = include_bytes!("../../../../../fixtures/gguf-quants/quants.gguf");
+const PYTORCH: &[u8] = include_bytes!("../../../../../fixtures/tensor-files/dict.pt");
 /// Where the data of the fixture begins; damage before it is what a reader must notice.
 const GGUF_HEADER: usize = 1280;
 
@@ -38,6 +40,15 @@ proptest! {
     #[test]
     fn gguf_of_random_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         exercise("w.gguf", &[b"GGUF\x03\0\0\0".as_slice(), &bytes].concat());
+    }
+
+    #[test]
+    fn pytorch_with_damaged_bytes(damage in proptest::collection::vec((0..PYTORCH.len(), any::<u8>()), 1..8)) {
+        let mut bytes = PYTORCH.to_vec();
+        for (at, byte) in damage {
+            bytes[at] = byte;
+        }
+        exercise("w.bin", &bytes);
     }
 
     #[test]

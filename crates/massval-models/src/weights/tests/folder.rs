@@ -90,9 +90,7 @@ fn an_index_that_leaves_its_folder_is_refused() {
 #[test]
 fn a_folder_without_weights_says_what_it_has() {
     let folder = Folder::new();
-    folder_refused(&folder, &["neither `model.safetensors` nor"]);
-    folder.write("pytorch_model.bin", "x");
-    folder_refused(&folder, &["`pytorch_model.bin` must be converted"]);
+    folder_refused(&folder, &["none of `model.safetensors`", "`pytorch_model.bin`"]);
     folder.write("m.Q4_0.gguf", "x");
     folder_refused(&folder, &["to read `m.Q4_0.gguf`"]);
 }
@@ -100,7 +98,7 @@ fn a_folder_without_weights_says_what_it_has() {
 #[test]
 fn what_is_no_checkpoint_is_refused() {
     let folder = Folder::new();
-    for (name, expected) in [("w.bin", "a checkpoint is"), ("w.txt", "a checkpoint is")] {
+    for (name, expected) in [("w.bin", "PyTorch"), ("w.txt", "a checkpoint is")] {
         let error = folder.open(name, "text").unwrap_err().to_string();
         assert!(error.contains(name) && error.contains(expected), "{error}");
     }

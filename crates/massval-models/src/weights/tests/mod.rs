@@ -4,6 +4,7 @@ mod any_bytes;
 mod folder;
 mod gguf;
 mod loader;
+mod pytorch;
 mod safetensors;
 
 use std::path::PathBuf;

@@ -28,7 +28,7 @@ fn reads_what_the_formats_own_crate_writes() {
     assert_eq!(weights.read_f32("a").unwrap(), [1.5, -2.0, 3.0, 4.0, 5.0, 6.0]);
     assert_eq!(weights.read_f32_transposed("a").unwrap(), [1.5, 4.0, -2.0, 5.0, 3.0, 6.0]);
     assert_eq!(weights.read_f32("b").unwrap(), [1.0, -2.0]);
-    assert_eq!(weights.read_native("b").unwrap(), (StoredType::F16, b.as_slice()));
+    assert_eq!(weights.read_native("b").unwrap(), (StoredType::F16, b.as_slice().into()));
     assert!(weights.info("d").is_none());
     assert!(weights.gguf().is_none());
 
