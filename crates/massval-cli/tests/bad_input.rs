@@ -193,6 +193,113 @@ fn indices_that_point_elsewhere() {
     sharded(|folder| edit_json(&folder.join(index), absent), &["model.norm.weight"]);
 }
 
+/// PyTorch's files beside a config of `models/`, changed.
+#[track_caller]
+fn pickled(name: &str, config: &str, change: impl FnOnce(&Path), said: &[&str]) {
+    let folder = tempdir().unwrap();
+    common::checkpoint::copy(&fixture(name), folder.path());
+    let config = fixture(&format!("models/{config}/config.json"));
+    fs::copy(config, folder.path().join("config.json")).unwrap();
+    change(folder.path());
+    no_checkpoint(folder.path(), said);
+}
+
+/// Cuts a file to a part of its length.
+fn cut(path: &Path, part: f64) {
+    let whole = fs::read(path).unwrap();
+    fs::write(path, &whole[..(whole.len() as f64 * part) as usize]).unwrap();
+}
+
+#[test]
+fn pytorch_files_that_are_cut_or_of_another_model() {
+    let (file, shard) = ("pytorch_model.bin", "pytorch_model-00002-of-00002.bin");
+    let tied = |change: &dyn Fn(&Path), said: &[&str]| {
+        pickled("pytorch-llama/tied", "llama-gqa-tied", change, said);
+    };
+    let sharded = |change: &dyn Fn(&Path), said: &[&str]| {
+        pickled("pytorch-llama/sharded", "llama-gqa-untied-sharded", change, said);
+    };
+    for part in [0.0, 0.5, 0.99] {
+        tied(&|folder| cut(&folder.join(file), part), &[file]);
+        sharded(&|folder| cut(&folder.join(shard), part), &[shard]);
+    }
+    tied(&|folder| fs::write(folder.join(file), "\x7fELF").unwrap(), &[file, "PyTorch"]);
+    let instead = |other: &str, said: &[&str]| {
+        let copy = |folder: &Path| assert!(fs::copy(fixture(other), folder.join(file)).is_ok());
+        tied(&copy, said);
+    };
+    instead("tensor-files/dict-twice.pt", &[file, "a.b", "twice"]);
+    instead("tensor-files/dict.pt", &["2 unused", "layer.k"]);
+    sharded(&|folder| fs::remove_file(folder.join(shard)).unwrap(), &[shard]);
+    let index = "pytorch_model.bin.index.json";
+    let escape = |v: &mut Value| v["weight_map"]["lm_head.weight"] = json!("../x.bin");
+    sharded(&|folder| edit_json(&folder.join(index), escape), &[index]);
+}
+
+#[test]
+fn a_safetensors_shard_that_is_cut() {
+    let shard = "model-00002-of-00004.safetensors";
+    for part in [0.01, 0.5, 0.99] {
+        sharded(|folder| cut(&folder.join(shard), part), &[shard]);
+    }
+}
+
+#[test]
+fn two_tensors_under_one_name() {
+    let shards = ["model-00001-of-00004.safetensors", "model-00002-of-00004.safetensors"];
+    let own = |folder: &Path, shard: &str| {
+        let index = common::json(folder.join("model.safetensors.index.json"));
+        let map = index["weight_map"].as_object().unwrap().clone();
+        map.into_iter().find(|(_, file)| file == shard).unwrap().0
+    };
+    let both = |folder: &Path| {
+        let [first, second] = shards.map(|shard| own(folder, shard));
+        Safetensors::edit(&folder.join(shards[1]), |w| w.copy(&second, &first));
+    };
+    sharded(both, &[shards[1], "it holds tensor"]);
+    // A header that says a name twice.
+    let model = small_model();
+    let path = model.path().join("model.safetensors");
+    let file = fs::read(&path).unwrap();
+    let (length, rest) = file.split_first_chunk::<8>().unwrap();
+    let (header, numbers) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header = str::from_utf8(header).unwrap().replacen(KEY, QUERY, 1);
+    let length = (header.len() as u64).to_le_bytes();
+    fs::write(&path, [&length[..], header.as_bytes(), numbers].concat()).unwrap();
+    no_checkpoint(model.path(), &["model.safetensors", QUERY, "twice"]);
+}
+
+#[test]
+fn checkpoints_that_others_quantized() {
+    for (quantization, method) in [
+        (json!({"quant_method": "bitsandbytes", "load_in_4bit": true}), "bitsandbytes (4 bits)"),
+        (json!({"quant_method": "awq", "bits": 4}), "AWQ (4 bits)"),
+        (json!({"quant_method": "gptq", "bits": 4, "group_size": 128}), "GPTQ (4 bits)"),
+        (json!({"quant_method": "compressed-tensors"}), "compressed-tensors"),
+        (json!({"quant_method": "fp8"}), "FP8"),
+    ] {
+        let said = ["config.json", "quantization_config", method, "GGUF"];
+        config(|c| c["quantization_config"] = quantization, &said);
+    }
+    let packed = "model.layers.1.self_attn.q_proj.qweight";
+    weights(|w| w.rename(QUERY, packed), &["model.safetensors", packed, "GPTQ or AWQ", "GGUF"]);
+    let scales = "model.layers.1.self_attn.q_proj.weight_scale";
+    weights(|w| w.copy(QUERY, scales), &["model.safetensors", scales, "quantized"]);
+}
+
+#[test]
+fn configs_that_contradict_the_tensors() {
+    let (embed, gate) = ("model.embed_tokens.weight", "model.layers.0.mlp.gate_proj.weight");
+    config(|c| c["vocab_size"] = json!(72), &[embed, "[71, 32]", "[72, 32]", "vocab_size 72"]);
+    config(|c| c["intermediate_size"] = json!(44), &[gate, "intermediate_size 44"]);
+    config(|c| c["hidden_size"] = json!(48), &[embed, "hidden_size 48"]);
+    let key = "model.layers.0.self_attn.k_proj.weight";
+    let one = "num_key_value_heads 1 x head_dim 16";
+    config(|c| c["num_key_value_heads"] = json!(1), &[key, one]);
+    let query = "model.layers.0.self_attn.q_proj.weight";
+    config(|c| c["head_dim"] = json!(12), &[query, "num_attention_heads 4 x head_dim 12"]);
+}
+
 #[test]
 fn configs_with_missing_fields() {
     for field in ["hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"] {

@@ -71,7 +71,7 @@ impl Model {
         if let Some(tokenizer) = &tokenizer {
             tokenizer.check_vocab(opened.described.config.vocab_size)?;
         }
-        let (decoder, report) = build::build(
+        let (decoder, mut report) = build::build(
             &opened.described.config,
             opened.described.names(path, opened.weights.format())?,
             &opened.weights,
@@ -79,6 +79,7 @@ impl Model {
             progress,
         )?;
         if !report.is_clean() {
+            opened.described.explain(&mut report);
             return Err(Error::Weights { path: path.to_owned(), report: Box::new(report) });
         }
         Ok(Self { decoder, tokenizer, checkpoint: opened.checkpoint(report) })
@@ -123,7 +124,8 @@ impl Checkpoint {
     pub fn inspect(path: &Path) -> Result<Self> {
         let opened = Opened::new(path)?;
         let names = opened.described.names(path, opened.weights.format())?;
-        let report = build::dry_run(&opened.described.config, names, &opened.weights)?;
+        let mut report = build::dry_run(&opened.described.config, names, &opened.weights)?;
+        opened.described.explain(&mut report);
         Ok(opened.checkpoint(report))
     }
 }
@@ -147,7 +149,9 @@ impl Opened {
                 let config = config_path(path);
                 let json = crate::tokenizer::read_text(&config)?;
                 let map = arch::parse(&config, &json)?;
-                arch::read(&config, &map)?
+                let described = arch::read(&config, &map)?;
+                weights.refuse_quantized()?;
+                described
             }
         };
         Ok(Self { path: path.to_owned(), weights, described })

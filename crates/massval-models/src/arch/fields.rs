@@ -81,7 +81,6 @@ const ARITHMETIC: &[(&str, f64)] = &[
     ("parallel_attn", 0.0),
     ("partial_rotary_factor", 1.0),
     ("qk_norm", 0.0),
-    ("quantization_config", f64::NAN),
     ("query_pre_attn_scalar", f64::NAN),
     ("residual_multiplier", 1.0),
     ("rope_local_base_freq", f64::NAN),
@@ -95,6 +94,11 @@ const ARITHMETIC: &[(&str, f64)] = &[
 impl<'a> Fields<'a> {
     pub(crate) fn new(path: &'a Path, map: &'a Map<String, Value>) -> Self {
         Self { path, map, read: RefCell::default() }
+    }
+
+    /// All fields.
+    pub(crate) fn map(&self) -> &'a Map<String, Value> {
+        self.map
     }
 
     pub(crate) fn error(&self, field: &str, what: impl Into<String>) -> Error {

@@ -8,6 +8,7 @@ mod gpt2;
 mod llama;
 pub(crate) mod names;
 mod rope;
+mod sizes;
 
 use std::path::Path;
 
@@ -17,7 +18,7 @@ pub(crate) use fields::Fields;
 pub(crate) use names::WeightNames;
 
 use crate::config::DecoderConfig;
-use crate::weights::{Format, GgufMetadata};
+use crate::weights::{Format, GgufMetadata, LoadReport, refuse_config};
 use crate::{Error, Result};
 
 /// An architecture: what it is called, how its config is read, where its weights are.
@@ -75,9 +76,15 @@ pub(crate) struct Described {
     pub(crate) config: DecoderConfig,
     pub(crate) unread: Vec<String>,
     architecture: &'static Architecture,
+    sizes: sizes::Sizes,
 }
 
 impl Described {
+    /// Adds to each tensor of the wrong shape the fields that ask for the other one.
+    pub(crate) fn explain(&self, report: &mut LoadReport) {
+        self.sizes.explain(report);
+    }
+
     pub(crate) fn names(&self, path: &Path, format: Format) -> Result<&'static WeightNames> {
         match format {
             Format::Gguf => self.architecture.gguf_names.as_ref().ok_or_else(|| {
@@ -98,6 +105,7 @@ pub(crate) fn parse(path: &Path, json: &str) -> Result<Map<String, Value>> {
 }
 
 pub(crate) fn read(path: &Path, map: &Map<String, Value>) -> Result<Described> {
+    refuse_config(path, map)?;
     let fields = Fields::new(path, map);
     let model_type = fields.opt_str("model_type")?;
     let model_type =
@@ -121,7 +129,8 @@ fn describe(fields: &Fields<'_>, architecture: &'static Architecture) -> Result<
     let config = (architecture.config)(fields)?;
     fields.finish()?;
     check(fields, &config)?;
-    Ok(Described { config, unread: fields.unread(), architecture })
+    let sizes = sizes::Sizes::new(fields.map(), &config);
+    Ok(Described { config, unread: fields.unread(), architecture, sizes })
 }
 
 fn find(

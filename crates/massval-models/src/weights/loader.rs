@@ -135,6 +135,7 @@ impl<'w> Loader<'w> {
                 name: name.to_owned(),
                 expected: shape.to_vec(),
                 found: info.shape.clone(),
+                fields: Vec::new(),
             });
             return Ok(None);
         }

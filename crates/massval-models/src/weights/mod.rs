@@ -14,6 +14,7 @@ mod loader;
 mod mapped;
 mod open;
 pub(crate) mod pytorch;
+mod quantized;
 mod report;
 pub(crate) mod safetensors;
 mod stored_type;
@@ -27,6 +28,7 @@ pub use gguf::{GgufArray, GgufMetadata, GgufValue, unpermute_rows};
 pub use hash::sha256_file;
 pub use loader::Loader;
 pub(crate) use mapped::Mapped;
+pub(crate) use quantized::refuse_config;
 pub use report::{LoadReport, Missing, WrongShape};
 pub use stored_type::StoredType;
 

@@ -25,6 +25,10 @@ pub struct WrongShape {
     pub expected: Vec<usize>,
     /// The shape that the checkpoint has, row-major.
     pub found: Vec<usize>,
+    /// The config's fields that ask for the expected shape, with their values, where they are
+    /// known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
 }
 
 /// What was applied, missing, unused and of the wrong shape. Anything but a
@@ -66,7 +70,11 @@ impl fmt::Display for LoadReport {
         })?;
         list(f, &mut separator, "unused", &self.unused, |f, name| write!(f, "`{name}`"))?;
         list(f, &mut separator, "of the wrong shape", &self.wrong_shape, |f, wrong| {
-            write!(f, "`{}` {:?} instead of {:?}", wrong.name, wrong.found, wrong.expected)
+            write!(f, "`{}` {:?} instead of {:?}", wrong.name, wrong.found, wrong.expected)?;
+            match wrong.fields.is_empty() {
+                true => Ok(()),
+                false => write!(f, " (by {})", wrong.fields.join(" or ")),
+            }
         })
     }
 }
@@ -108,6 +116,7 @@ mod tests {
                 name: "b".into(),
                 expected: vec![2, 3],
                 found: vec![3, 2],
+                fields: vec!["n_embd 3".into()],
             }],
             ..LoadReport::default()
         };
@@ -116,7 +125,7 @@ mod tests {
             report.to_string(),
             "the weights do not match the config: 1 missing: `a.wieght` (nearest: `a.weight`); \
              5 unused: `v`, `w`, `x` and 2 more; \
-             1 of the wrong shape: `b` [3, 2] instead of [2, 3]"
+             1 of the wrong shape: `b` [3, 2] instead of [2, 3] (by n_embd 3)"
         );
     }
 

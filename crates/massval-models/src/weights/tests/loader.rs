@@ -48,7 +48,8 @@ fn all_that_is_wrong_is_reported_at_once() {
     );
     assert_eq!(report.unused, ["blk.0.attn.weight", "ids", "rope.inv_freq"]);
     let name = "blk.0.norm.weight".to_owned();
-    assert_eq!(report.wrong_shape, [WrongShape { name, expected: vec![3], found: vec![2] }]);
+    let (expected, found, fields) = (vec![3], vec![2], Vec::new());
+    assert_eq!(report.wrong_shape, [WrongShape { name, expected, found, fields }]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod folder;
 mod gguf;
 mod loader;
 mod pytorch;
+mod quantized;
 mod safetensors;
 
 use std::path::PathBuf;
