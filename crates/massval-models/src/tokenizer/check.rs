@@ -214,6 +214,18 @@ fn component(at: &str, value: &Value) -> Result<(), String> {
 
 /// The first four bytes of a charsmap are the length of its tree, for which the crate reserves
 /// memory without looking whether the tree is there.
+pub(super) fn charsmap_length(charsmap: &[u8]) -> Result<(), String> {
+    match charsmap.split_first_chunk::<4>() {
+        Some((length, rest)) if tree_fits(u32::from_le_bytes(*length), rest.len() as u64) => Ok(()),
+        _ => Err("truncated".to_owned()),
+    }
+}
+
+fn tree_fits(length: u32, rest: u64) -> bool {
+    (4..=rest).contains(&u64::from(length))
+}
+
+/// [`charsmap_length`] of a charsmap in base64.
 fn charsmap(at: &str, fields: &Object) -> Result<(), String> {
     let text = fields
         .get("precompiled_charsmap")
@@ -232,11 +244,12 @@ fn charsmap(at: &str, fields: &Object) -> Result<(), String> {
         };
         bits = bits << 6 | u64::from(six);
     }
-    let length = u64::from(((bits >> 4) as u32).swap_bytes());
-    if text.len() < 8 || length < 4 || length + 4 > (text.len() as u64 / 4) * 3 {
-        return Err(wrong());
+    let length = ((bits >> 4) as u32).swap_bytes();
+    let bytes = (text.len() as u64 / 4) * 3;
+    match text.len() >= 8 && tree_fits(length, bytes.saturating_sub(4)) {
+        true => Ok(()),
+        false => Err(wrong()),
     }
-    Ok(())
 }
 
 fn added_tokens(list: Option<&Value>) -> Result<(), String> {

@@ -7,6 +7,7 @@ mod byte_level;
 mod metadata;
 mod pre;
 mod sentencepiece;
+mod unigram;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,6 +18,9 @@ use super::Tokenizer;
 use super::chat::ChatTemplate;
 use super::special::{Edge, SpecialIds, set_edges};
 use crate::{Error, Result};
+
+/// SentencePiece's visible space.
+const SPACE: char = '\u{2581}';
 
 /// Longest token of a vocabulary, in bytes.
 const MAX_TOKEN: usize = 2048;
@@ -41,6 +45,8 @@ pub(super) struct GgufTokenizer {
     pub(super) add_bos: Option<bool>,
     pub(super) add_eos: Option<bool>,
     pub(super) add_space_prefix: Option<bool>,
+    /// SentencePiece's rules for rewriting characters, compiled.
+    pub(super) charsmap: Vec<u8>,
     pub(super) chat_template: Option<String>,
 }
 
@@ -52,10 +58,12 @@ enum TokenType {
     UserDefined,
 }
 
-/// A vocabulary with nothing added yet, and whether text gets BOS where the file does not say.
+/// A vocabulary with nothing added yet, and whether text gets BOS and EOS where the file does not
+/// say.
 struct Built {
     inner: tokenizers::Tokenizer,
     add_bos: bool,
+    add_eos: bool,
 }
 
 impl GgufTokenizer {
@@ -65,12 +73,13 @@ impl GgufTokenizer {
         let built = match self.model.as_str() {
             "gpt2" => byte_level::build(&self),
             "llama" => sentencepiece::build(&self),
+            "t5" => unigram::build(&self),
             other => Err(format!(
                 "tokenizer.ggml.model: {other:?} is not supported; known are \"gpt2\" (byte-level \
-                 BPE) and \"llama\" (SentencePiece)"
+                 BPE), \"llama\" (SentencePiece BPE) and \"t5\" (SentencePiece unigram)"
             )),
         };
-        let Built { mut inner, add_bos } = built.map_err(fail)?;
+        let Built { mut inner, add_bos, add_eos } = built.map_err(fail)?;
         self.add_tokens(&mut inner).map_err(fail)?;
 
         let named = self.named().map_err(fail)?;
@@ -78,7 +87,7 @@ impl GgufTokenizer {
             id.and_then(|id| Some((self.tokens.get(id as usize)?.clone(), id)))
         };
         let bos = edge(self.bos).filter(|_| self.add_bos.unwrap_or(add_bos));
-        let eos = edge(self.eos).filter(|_| self.add_eos.unwrap_or(false));
+        let eos = edge(self.eos).filter(|_| self.add_eos.unwrap_or(add_eos));
         set_edges(&mut inner, bos, eos).map_err(fail)?;
 
         let mut ends: Vec<u32> = self.eos.into_iter().chain(self.ends.iter().copied()).collect();
@@ -86,6 +95,17 @@ impl GgufTokenizer {
         let special = SpecialIds { bos: self.bos, eos: ends, pad: self.pad, unk: self.unk, named };
         let chat = self.chat_template.map(ChatTemplate::new);
         Tokenizer::assemble(inner, path.to_owned(), special, chat, false)
+    }
+
+    /// Neither kind of BPE was ever written with one.
+    fn refuse_charsmap(&self) -> Result<(), String> {
+        match self.charsmap.is_empty() {
+            true => Ok(()),
+            false => Err(format!(
+                "tokenizer.ggml.precompiled_charsmap: not supported with the model {:?}",
+                self.model
+            )),
+        }
     }
 
     fn check_tokens(&self) -> Result<(), String> {

@@ -9,6 +9,7 @@ use super::pre::Pre;
 use super::{Built, GgufTokenizer, TokenType};
 
 pub(super) fn build(gguf: &GgufTokenizer) -> Result<Built, String> {
+    gguf.refuse_charsmap()?;
     let pre = Pre::named(gguf.pre.as_deref())?;
     if gguf.merges.is_empty() {
         return Err("tokenizer.ggml.merges: missing or empty".into());
@@ -23,7 +24,7 @@ pub(super) fn build(gguf: &GgufTokenizer) -> Result<Built, String> {
     let mut inner = tokenizers::Tokenizer::new(bpe);
     inner.with_pre_tokenizer(Some(pre.pre_tokenizer()?));
     inner.with_decoder(Some(ByteLevel::default()));
-    Ok(Built { inner, add_bos: pre.add_bos })
+    Ok(Built { inner, add_bos: pre.add_bos, add_eos: false })
 }
 
 /// Tokens in the alphabet that stands for bytes. Some files spell a token as plain text; unless

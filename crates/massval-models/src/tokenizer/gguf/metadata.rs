@@ -1,7 +1,7 @@
 //! The tokenizer's keys in a GGUF's metadata.
 
 use super::GgufTokenizer;
-use crate::weights::GgufMetadata;
+use crate::weights::{GgufArray, GgufMetadata, GgufValue};
 use crate::{Error, Result};
 
 const ENDS: [&str; 2] = ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
@@ -14,12 +14,6 @@ impl GgufTokenizer {
     pub(in super::super) fn read(meta: &GgufMetadata) -> Result<Self> {
         let key = "tokenizer.ggml.model";
         let model = meta.str(key)?.ok_or_else(|| meta.missing(key))?.to_owned();
-        if meta.get("tokenizer.ggml.precompiled_charsmap").is_some() {
-            return Err(Error::Tokenizer {
-                path: meta.path().to_owned(),
-                what: "tokenizer.ggml.precompiled_charsmap: a normalizer is not supported".into(),
-            });
-        }
         let text = |key: &str| Ok::<_, Error>(meta.str(key)?.map(ToOwned::to_owned));
         let strings = |key: &str| Ok::<_, Error>(meta.strings(key)?.unwrap_or_default().to_vec());
         Ok(Self {
@@ -41,8 +35,22 @@ impl GgufTokenizer {
             add_bos: meta.bool("tokenizer.ggml.add_bos_token")?,
             add_eos: meta.bool("tokenizer.ggml.add_eos_token")?,
             add_space_prefix: meta.bool("tokenizer.ggml.add_space_prefix")?,
+            charsmap: charsmap(meta)?,
             chat_template: text("tokenizer.chat_template")?,
         })
+    }
+}
+
+fn charsmap(meta: &GgufMetadata) -> Result<Vec<u8>> {
+    let key = "tokenizer.ggml.precompiled_charsmap";
+    match meta.get(key) {
+        None => Ok(Vec::new()),
+        Some(GgufValue::Array(GgufArray::U8(bytes))) => Ok(bytes.clone()),
+        // Converters of other days wrote signed bytes.
+        Some(GgufValue::Array(GgufArray::I8(bytes))) => {
+            Ok(bytes.iter().map(|byte| byte.cast_unsigned()).collect())
+        }
+        Some(_) => Err(Error::config(meta.path(), key, "must be an array of bytes")),
     }
 }
 

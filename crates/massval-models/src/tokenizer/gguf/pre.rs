@@ -5,6 +5,7 @@
 
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
+use tokenizers::pre_tokenizers::punctuation::Punctuation;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{PreTokenizerWrapper, SplitDelimiterBehavior};
@@ -13,6 +14,9 @@ const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const GPT4O: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+// As transformers writes it, a class within a class; every engine reads it as this one.
+const BLOOM: &str = r" ?[^(\s|.,!?…。，、।۔،)]+";
 
 /// A way to cut text, with what llama.cpp and the original tokenizers tie to it.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +34,8 @@ enum Cut {
     Gpt2,
     /// Every digit on its own, then GPT-2's pattern.
     DigitsGpt2,
+    /// Runs of punctuation, then GPT-2's pattern, then digits by threes from the left.
+    Falcon,
     Pattern(&'static str),
 }
 
@@ -40,7 +46,7 @@ const GROUPS: &[(Pre, &[&str])] = &[
     ),
     (
         Pre { cut: Cut::DigitsGpt2, ignore_merges: false, add_bos: false },
-        &["smollm", "starcoder", "refact", "command-r", "codeshell"],
+        &["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"],
     ),
     (
         Pre { cut: Cut::Pattern(LLAMA3), ignore_merges: true, add_bos: true },
@@ -53,6 +59,11 @@ const GROUPS: &[(Pre, &[&str])] = &[
     (
         Pre { cut: Cut::Pattern(QWEN2), ignore_merges: false, add_bos: false },
         &["qwen2", "stablelm2", "deepseek-r1-qwen", "megrez"],
+    ),
+    (Pre { cut: Cut::Falcon, ignore_merges: false, add_bos: false }, &["falcon"]),
+    (
+        Pre { cut: Cut::Pattern(BLOOM), ignore_merges: false, add_bos: false },
+        &["bloom", "gpt3-finnish"],
     ),
     (Pre { cut: Cut::Pattern(TEKKEN), ignore_merges: true, add_bos: true }, &["tekken"]),
     (Pre { cut: Cut::Pattern(GPT4O), ignore_merges: false, add_bos: false }, &["gpt-4o", "llama4"]),
@@ -83,14 +94,24 @@ impl Pre {
             Cut::DigitsGpt2 => {
                 Sequence::new(vec![Digits::new(true).into(), bytes(true).into()]).into()
             }
+            Cut::Falcon => Sequence::new(vec![
+                Punctuation::new(SplitDelimiterBehavior::Contiguous).into(),
+                bytes(true).into(),
+                Digits::new(false).into(),
+                isolated("[0-9][0-9][0-9]")?.into(),
+            ])
+            .into(),
             Cut::Pattern(pattern) => {
-                let pattern = SplitPattern::Regex(pattern.to_owned());
-                let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false)
-                    .map_err(|e| e.to_string())?;
-                Sequence::new(vec![split.into(), bytes(false).into()]).into()
+                Sequence::new(vec![isolated(pattern)?.into(), bytes(false).into()]).into()
             }
         })
     }
+}
+
+/// Every match of a pattern on its own, and what lies between.
+fn isolated(pattern: &str) -> Result<Split, String> {
+    let pattern = SplitPattern::Regex(pattern.to_owned());
+    Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

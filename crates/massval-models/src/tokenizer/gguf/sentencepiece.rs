@@ -17,10 +17,7 @@ use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::pre_tokenizers::split::Split;
 use tokenizers::{DecoderWrapper, SplitDelimiterBehavior};
 
-use super::{Built, GgufTokenizer};
-
-/// SentencePiece's visible space.
-const SPACE: char = '\u{2581}';
+use super::{Built, GgufTokenizer, SPACE};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
@@ -33,6 +30,7 @@ enum Shape {
 }
 
 pub(super) fn build(gguf: &GgufTokenizer) -> Result<Built, String> {
+    gguf.refuse_charsmap()?;
     let shape = match gguf.architecture.as_str() {
         "gemma" | "gemma2" | "gemma3" => Shape::Gemma,
         "phi3" => Shape::Phi3,
@@ -71,7 +69,7 @@ pub(super) fn build(gguf: &GgufTokenizer) -> Result<Built, String> {
     let bpe = bpe.vocab_and_merges(vocab, merges).build().map_err(|e| e.to_string())?;
     let mut inner = tokenizers::Tokenizer::new(bpe);
     set_spaces(&mut inner, shape).map_err(|e| e.to_string())?;
-    Ok(Built { inner, add_bos: true })
+    Ok(Built { inner, add_bos: true, add_eos: false })
 }
 
 fn set_spaces(inner: &mut tokenizers::Tokenizer, shape: Shape) -> tokenizers::Result<()> {

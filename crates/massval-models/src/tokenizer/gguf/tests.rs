@@ -15,9 +15,10 @@ fn list<T: serde::de::DeserializeOwned>(value: &Json) -> Vec<T> {
     serde_json::from_value(value.clone()).expect("a list of that type")
 }
 
-fn vocabulary(model: &str) -> GgufTokenizer {
+fn vocabulary(name: &str) -> GgufTokenizer {
     let fixture = json_file("tokenizer-small/gguf.json");
-    let keys = &fixture["vocabularies"][model];
+    let keys = &fixture["vocabularies"][name];
+    let model = keys["tokenizer_type"].as_str().expect("a text");
     GgufTokenizer {
         architecture: "llama".into(),
         model: model.into(),
@@ -28,7 +29,12 @@ fn vocabulary(model: &str) -> GgufTokenizer {
         bos: Some(1),
         eos: Some(2),
         pad: Some(3),
-        unk: (model == "llama").then_some(0),
+        unk: match model {
+            "llama" => Some(0),
+            "t5" => Some(2),
+            _ => None,
+        },
+        charsmap: list(&keys["precompiled_charsmap"]),
         ..GgufTokenizer::default()
     }
 }
@@ -48,6 +54,9 @@ fn vocabularies_equal_transformers_conversion() {
         let text = |field: &str| case[field].as_str().map(ToOwned::to_owned);
         let name = text("name").expect("a text");
         let mut gguf = vocabulary(&text("vocabulary").expect("a text"));
+        if gguf.model == "t5" {
+            (gguf.bos, gguf.eos, gguf.pad) = (None, Some(1), Some(0));
+        }
         gguf.architecture = text("architecture").expect("a text");
         gguf.pre = text("pre");
         let tokenizer = build(gguf).expect("the vocabulary is sound");
@@ -75,6 +84,13 @@ fn bos_is_added_as_the_file_or_else_the_kind_of_vocabulary_says() {
     assert_eq!(first(with("gpt2", Some("llama-bpe"), None, None)), (true, false));
     assert_eq!(first(with("gpt2", Some("llama-bpe"), Some(false), None)), (false, false));
     assert_eq!(first(with("gpt2", Some("smollm"), Some(true), Some(true))), (true, true));
+    assert_eq!(first(with("gpt2", Some("falcon"), None, None)), (false, false));
+    // Of a unigram vocabulary the text's end is marked, its beginning is not.
+    let t5 = build(vocabulary("t5")).and_then(|t| t.encode("the", SpecialTokens::AsModel));
+    assert_eq!(t5.expect("sound").last(), Some(&2));
+    let t5 = GgufTokenizer { add_eos: Some(false), ..vocabulary("t5") };
+    let t5 = build(t5).and_then(|t| t.encode("the", SpecialTokens::AsModel)).expect("sound");
+    assert!(t5.first() != Some(&1) && t5.last() != Some(&2));
 }
 
 #[test]
@@ -116,6 +132,13 @@ fn malformed_metadata_gives_one_line_that_names_the_key() {
         ("llama", "scores: missing", |g| g.scores.clear()),
         ("llama", "scores: 3 entries", |g| g.scores.truncate(3)),
         ("llama", "scores[400]", |g| g.scores[400] = f32::NAN),
+        ("llama", "charsmap: not supported", |g| g.charsmap = vec![0; 9]),
+        ("gpt2", "charsmap: not supported", |g| g.charsmap = vec![0; 9]),
+        ("t5", "charsmap: truncated", |g| g.charsmap.truncate(100)),
+        ("t5", "charsmap: truncated", |g| g.charsmap = vec![255; 9]),
+        ("t5", "scores: missing", |g| g.scores.clear()),
+        ("t5", "tokens[40]", |g| g.scores[40] = f32::INFINITY),
+        ("t5", "unknown_token_id: 130", |g| g.unk = Some(130)),
         ("llama", "unknown_token_id: 480", |g| g.unk = Some(480)),
     ];
     for (model, expected, change) in cases {
@@ -144,12 +167,25 @@ proptest! {
     #[test]
     fn every_text_comes_back_from_byte_level_ids(
         text in "(\\PC|[ \t\r\n\x00]|<s>|<think>|[0-9]|'s){0,40}",
-        pre in prop::sample::select(vec!["default", "smollm", "llama-bpe", "qwen2", "tekken", "gpt-4o"]),
+        pre in prop::sample::select(vec![
+            "default", "smollm", "llama-bpe", "qwen2", "tekken", "gpt-4o", "falcon", "bloom",
+        ]),
     ) {
         let gguf = GgufTokenizer { pre: Some(pre.into()), ..vocabulary("gpt2") };
         let tokenizer = build(gguf).expect("sound");
         let ids = tokenizer.encode(&text, SpecialTokens::None).expect("any text has ids");
         prop_assert_eq!(tokenizer.decode(&ids, false).expect("any ids have a text"), text);
+    }
+}
+
+#[test]
+fn a_damaged_charsmap_gives_an_error_or_other_ids_but_no_panic() {
+    let sound = vocabulary("t5").charsmap;
+    for at in (0..sound.len()).step_by(7) {
+        let mut gguf = vocabulary("t5");
+        gguf.charsmap[at] ^= 0xa5;
+        let Ok(tokenizer) = build(gguf) else { continue };
+        let _ = tokenizer.encode("ﬁne café Ａ", SpecialTokens::None);
     }
 }
 
