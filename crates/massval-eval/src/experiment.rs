@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use massval_disrupt::{Intervention, Positions, PromptInfo, When};
-use massval_models::Model;
 use massval_models::tokenizer::Tokenizer;
+use massval_models::{GenerateOptions, Model};
 
 use crate::prompt::Prepared;
 use crate::record::{Answer, End, Record};
@@ -347,8 +347,8 @@ impl Experiment<'_> {
                     let Some(prepared) = batch.get(row) else { return Ok(true) };
                     Ok(!self.options.full_answers && decided(&prepared.item.gold, &text, task.rule))
                 };
-                let stop = tokenizer.eos_ids();
-                Some(session.write(decoder, most, stop, &mut hooks, &mut done)?)
+                let options = GenerateOptions::greedy(most).with_stop(tokenizer.eos_ids());
+                Some(session.write(decoder, &options, &mut hooks, &mut done)?)
             }
         };
         hooks.finish()?;

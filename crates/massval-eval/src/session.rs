@@ -1,7 +1,9 @@
 //! A batch of prompts that is read once; what is compared or written after it continues its cache.
 
+use std::ops::ControlFlow;
+
 use massval_hooks::HookSet;
-use massval_models::{Batch, Decoder, KvCache, LogitsAt};
+use massval_models::{Batch, Decoder, Finish, GenerateOptions, Generated, KvCache, LogitsAt};
 
 use crate::subject::read;
 use crate::{Error, Result};
@@ -20,6 +22,16 @@ pub(crate) struct Written {
     pub(crate) tokens: Vec<u32>,
     /// Whether it reached a stop token, which is not among the tokens.
     pub(crate) stopped: bool,
+}
+
+impl From<Generated> for Written {
+    fn from(Generated { mut tokens, finish, .. }: Generated) -> Self {
+        let stopped = finish == Finish::Stop;
+        if stopped {
+            tokens.pop();
+        }
+        Self { tokens, stopped }
+    }
 }
 
 impl Session {
@@ -116,39 +128,18 @@ impl Session {
     pub(crate) fn write(
         mut self,
         decoder: &Decoder,
-        most: usize,
-        stop: &[u32],
+        options: &GenerateOptions,
         hooks: &mut HookSet<'_>,
         done: &mut dyn FnMut(usize, &[u32]) -> Result<bool>,
     ) -> Result<Vec<Written>> {
-        let rows = self.next.len() / self.vocab;
-        let mut written = vec![Written { tokens: Vec::new(), stopped: false }; rows];
-        let mut ended = vec![most == 0; rows];
-        while ended.contains(&false) {
-            let mut next = Vec::with_capacity(rows);
-            for (row, logits) in self.next.chunks_exact(self.vocab).enumerate() {
-                let token = greedy(logits);
-                next.push(token);
-                if ended[row] {
-                    continue;
-                }
-                if stop.contains(&token) {
-                    (written[row].stopped, ended[row]) = (true, true);
-                    continue;
-                }
-                written[row].tokens.push(token);
-                ended[row] = written[row].tokens.len() == most || done(row, &written[row].tokens)?;
-            }
-            if !ended.contains(&false) {
-                break;
-            }
-            let fed: Vec<&[u32]> = next.chunks(1).collect();
-            let batch = Batch::left_padded(&fed)?;
-            let logits = decoder.forward(&batch, Some(&mut self.cache), hooks, LogitsAt::Last)?;
-            self.next = read(logits.ok_or_else(|| Error::options("no logits came back"))?)?;
-            self.check(&self.next)?;
-        }
-        Ok(written)
+        let mut told = |row, tokens: &[u32]| -> Result<ControlFlow<()>> {
+            let stopped = tokens.last().is_some_and(|token| options.stop.contains(token));
+            let ends = stopped || done(row, tokens)?;
+            Ok(if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        let next = std::mem::take(&mut self.next);
+        let generated = decoder.generate_after(&mut self.cache, next, options, hooks, &mut told)?;
+        Ok(generated.into_iter().map(Written::from).collect())
     }
 
     fn check(&self, logits: &[f32]) -> Result<()> {

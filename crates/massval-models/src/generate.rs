@@ -2,6 +2,8 @@
 
 mod sampling;
 
+use std::ops::ControlFlow;
+
 use massval_hooks::HookSet;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,17 @@ impl GenerateOptions {
         self.stop = stop.to_vec();
         self
     }
+
+    /// Whether, and why, a sequence ends with the last of `tokens`.
+    fn finish(&self, tokens: &[u32], told: ControlFlow<()>) -> Option<Finish> {
+        if tokens.last().is_some_and(|token| self.stop.contains(token)) {
+            Some(Finish::Stop)
+        } else if tokens.len() >= self.max_new_tokens {
+            Some(Finish::Length)
+        } else {
+            told.is_break().then_some(Finish::Told)
+        }
+    }
 }
 
 /// Why a sequence ended.
@@ -58,6 +71,8 @@ pub enum Finish {
     Length,
     /// The model has no position for another token.
     Positions,
+    /// Who was told its tokens has seen enough.
+    Told,
 }
 
 /// What was added to one prompt.
@@ -86,57 +101,122 @@ impl Decoder {
         hooks: &mut HookSet<'_>,
         on_token: &mut dyn FnMut(usize, u32),
     ) -> Result<Vec<Generated>> {
-        let mut batch = Batch::left_padded(prompts)?;
-        let mut samplers = (0..prompts.len())
-            .map(|row| Sampler::new(&options.sampling, row))
+        // What makes no sense is told before the prompts are read.
+        Sampler::new(&options.sampling, 0)?;
+        let batch = Batch::left_padded(prompts)?;
+        if options.max_new_tokens == 0 {
+            let nothing = Generated { tokens: Vec::new(), finish: Finish::Length };
+            return Ok(vec![nothing; prompts.len()]);
+        }
+        let mut cache = KvCache::new();
+        let logits = self.next_logits(&batch, &mut cache, hooks)?;
+        let mut told = |row, tokens: &[u32]| -> Result<ControlFlow<()>> {
+            tokens.last().into_iter().for_each(|&token| on_token(row, token));
+            Ok(ControlFlow::Continue(()))
+        };
+        self.generate_after(&mut cache, logits, options, hooks, &mut told)
+    }
+
+    /// Continues the sequences that `cache` holds. `logits` are those after each, row-major
+    /// `[batch, vocab]`.
+    ///
+    /// `on_token` is told the sequence and all its new tokens so far as each comes, and may say that
+    /// the sequence has enough ([`Finish::Told`]). The cache grows by what is read; an ended sequence
+    /// stays in the batch until the last one has ended.
+    ///
+    /// ```no_run
+    /// # use massval_hooks::HookSet;
+    /// # use massval_models::{Batch, Decoder, Error, GenerateOptions, KvCache, LogitsAt};
+    /// # fn first_line(decoder: &Decoder, prompt: &[u32], logits: Vec<f32>, newline: u32, cache: &KvCache)
+    /// # -> Result<Vec<u32>, Error> {
+    /// use std::ops::ControlFlow::{Break, Continue};
+    /// let options = GenerateOptions::greedy(64);
+    /// let mut to_newline = |_, tokens: &[u32]| -> Result<_, Error> {
+    ///     Ok(if tokens.ends_with(&[newline]) { Break(()) } else { Continue(()) })
+    /// };
+    /// // The cache can be continued again: this is a copy.
+    /// let (mut cache, mut hooks) = (cache.clone(), HookSet::none());
+    /// let written = decoder.generate_after(&mut cache, logits, &options, &mut hooks, &mut to_newline)?;
+    /// # Ok(written.into_iter().next().map(|row| row.tokens).unwrap_or_default())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the logits are not those of the cache's sequences, no choice can be made
+    /// from them, or the sampling's numbers make no sense; [`Error::Hook`] if a hook fails; what
+    /// `on_token` returns.
+    pub fn generate_after<E: From<Error>>(
+        &self,
+        cache: &mut KvCache,
+        mut logits: Vec<f32>,
+        options: &GenerateOptions,
+        hooks: &mut HookSet<'_>,
+        on_token: &mut dyn FnMut(usize, &[u32]) -> Result<ControlFlow<()>, E>,
+    ) -> Result<Vec<Generated>, E> {
+        let vocab = self.config().vocab_size;
+        if logits.len() != cache.batch() * vocab {
+            return Err(E::from(Error::input(format!(
+                "{} logits cannot follow the {} of the cache, {vocab} each",
+                logits.len(),
+                cache.batch()
+            ))));
+        }
+        let mut rows = (0..cache.batch())
+            .map(|row| Row::new(&options.sampling, row))
             .collect::<Result<Vec<_>>>()?;
-        let mut rows: Vec<Row> = prompts.iter().map(|_| Row::default()).collect();
         if options.max_new_tokens == 0 {
             return Ok(rows.into_iter().map(|row| row.end(Finish::Length)).collect());
         }
-        let mut cache = KvCache::new();
         loop {
-            let logits = self.forward(&batch, Some(&mut cache), hooks, LogitsAt::Last)?;
-            let logits = read(logits.ok_or_else(|| Error::input("no logits came back"))?)?;
-            let mut next = Vec::with_capacity(rows.len());
-            let choices = logits.chunks_exact(self.config().vocab_size);
-            for (index, ((row, sampler), logits)) in
-                rows.iter_mut().zip(&mut samplers).zip(choices).enumerate()
+            for (index, (row, logits)) in
+                rows.iter_mut().zip(logits.chunks_exact(vocab)).enumerate()
             {
-                // An ended sequence stays in the batch and is fed anything; nobody reads it.
                 if row.finish.is_none() {
-                    let token = sampler.choose(logits)?;
+                    let token = row.sampler.choose(logits)?;
                     row.tokens.push(token);
-                    on_token(index, token);
-                    if options.stop.contains(&token) {
-                        row.finish = Some(Finish::Stop);
-                    } else if row.tokens.len() == options.max_new_tokens {
-                        row.finish = Some(Finish::Length);
-                    }
+                    let told = on_token(index, &row.tokens)?;
+                    row.finish = options.finish(&row.tokens, told);
                 }
-                next.push(row.tokens.last().copied().unwrap_or_default());
             }
-            if rows.iter().all(|row| row.finish.is_some()) {
-                break;
+            if rows.iter().all(|row| row.finish.is_some()) || self.positions_left(cache.len()) == 0
+            {
+                return Ok(rows.into_iter().map(|row| row.end(Finish::Positions)).collect());
             }
-            if self.positions_left(cache.len()) == 0 {
-                break;
-            }
-            let next: Vec<&[u32]> = next.chunks(1).collect();
-            batch = Batch::left_padded(&next)?;
+            // An ended sequence is fed its last token again; nobody reads what follows.
+            let next: Vec<&[u32]> = rows.iter().map(Row::last).collect();
+            logits = self.next_logits(&Batch::left_padded(&next)?, cache, hooks)?;
         }
-        Ok(rows.into_iter().map(|row| row.end(Finish::Positions)).collect())
+    }
+
+    /// Logits after each sequence of `batch`, row-major `[batch, vocab]`.
+    fn next_logits(
+        &self,
+        batch: &Batch,
+        cache: &mut KvCache,
+        hooks: &mut HookSet<'_>,
+    ) -> Result<Vec<f32>> {
+        let logits = self.forward(batch, Some(cache), hooks, LogitsAt::Last)?;
+        read(logits.ok_or_else(|| Error::input("no logits came back"))?)
     }
 }
 
 /// A sequence under way.
-#[derive(Default)]
 struct Row {
+    sampler: Sampler,
     tokens: Vec<u32>,
     finish: Option<Finish>,
 }
 
 impl Row {
+    fn new(sampling: &Sampling, row: usize) -> Result<Self> {
+        Ok(Self { sampler: Sampler::new(sampling, row)?, tokens: Vec::new(), finish: None })
+    }
+
+    /// Its last token, as a sequence.
+    fn last(&self) -> &[u32] {
+        self.tokens.last().map(std::slice::from_ref).unwrap_or_default()
+    }
+
     fn end(self, otherwise: Finish) -> Generated {
         Generated { tokens: self.tokens, finish: self.finish.unwrap_or(otherwise) }
     }

@@ -58,8 +58,11 @@ impl Sampler {
     }
 
     pub(super) fn choose(&mut self, logits: &[f32]) -> Result<u32> {
-        if let Some(at) = logits.iter().position(|logit| logit.is_nan()) {
-            return Err(Error::input(format!("the logit of token {at} is not a number")));
+        // Minus infinity is how a hook forbids a token.
+        let wrong = |logit: &f32| logit.is_nan() || *logit == f32::INFINITY;
+        if let Some((at, logit)) = logits.iter().enumerate().find(|(_, logit)| wrong(logit)) {
+            let what = format!("the logit of token {at} is {logit}, not finite; try --dtype f32");
+            return Err(Error::input(what));
         }
         match self {
             Self::Greedy => Ok(argmax(logits)),
@@ -173,6 +176,9 @@ mod tests {
         assert!(Sampler::new(&random(0.0, None, None, 0), 0).is_err());
         assert!(Sampler::new(&random(1.0, Some(0), None, 0), 0).is_err());
         assert!(Sampler::new(&random(1.0, None, Some(1.5), 0), 0).is_err());
-        assert!(Sampler::new(&Sampling::Greedy, 0).unwrap().choose(&[0.0, f32::NAN]).is_err());
+        let mut greedy = Sampler::new(&Sampling::Greedy, 0).unwrap();
+        assert!(greedy.choose(&[0.0, f32::NAN]).is_err());
+        assert!(greedy.choose(&[0.0, f32::INFINITY]).is_err());
+        assert_eq!(greedy.choose(&[f32::NEG_INFINITY, -1.0]).unwrap(), 1);
     }
 }
