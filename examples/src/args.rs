@@ -66,7 +66,7 @@ pub struct ExperimentArgs {
     /// Folder that keeps every item's record, so that a run that was cut off can go on
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
-    /// Go on with the run in the folder
+    /// Go on with the run in the folder; there must be one
     #[arg(long, requires = "run")]
     pub resume: bool,
     /// Where to compute: cpu, wgpu, vulkan, cuda, cuda:N

@@ -293,7 +293,7 @@ pub struct Disrupt {
     /// Folder for the records of all items, disrupt.json and disrupt.html
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on with the run in the folder
+    /// Go on with the run in the folder; there must be one
     #[arg(long, requires = "out")]
     pub resume: bool,
     /// Print what would be run, and the memory it needs, and stop

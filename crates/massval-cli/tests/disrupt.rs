@@ -216,6 +216,36 @@ fn a_run_that_was_killed_goes_on() {
     assert_eq!(records(&killed).len(), 80 * 3);
 }
 
+#[test]
+fn nothing_is_computed_after_a_first_batch_without_a_selected_channel() {
+    let (folder, model) = (tempdir().unwrap(), small());
+    let out = folder.path().join("run");
+    let asked = |rule| {
+        let task = ["disrupt", &model, "--task", "capitals", "--limit", "20", "--out", arg(&out)];
+        [&task[..], &["--select", rule]].concat()
+    };
+    let said = ["head-mean:1000", "selects nothing", "lower its threshold"];
+    refused(&asked("head-mean:1000"), &said);
+    assert_eq!(records(&out), [""; 0], "more than a batch of one arm was computed");
+    // The same mistake again, then without it.
+    refused(&asked("random-like:head-mean:1000"), &said);
+    succeed(asked("top-k:1"));
+    assert_eq!(records(&out).len(), 20 * 2);
+}
+
+#[test]
+fn there_must_be_a_run_to_go_on_with() {
+    let (folder, model) = (tempdir().unwrap(), small());
+    let out = folder.path().join("run");
+    let go_on = |out: &Path, said: &[&str]| {
+        let task = ["disrupt", &model, "--task", "capitals", "--limit", "2", "--out", arg(out)];
+        refused(&[&task[..], &["--resume"]].concat(), said);
+    };
+    go_on(&out, &[arg(&out), "is not there", "leave out --resume"]);
+    go_on(folder.path(), &[arg(folder.path()), "is empty", "leave out --resume"]);
+    assert_eq!(listing(folder.path()), [""; 0]);
+}
+
 /// Names and bytes of the files in a folder.
 fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let read = |name: String| (name.clone(), fs::read(folder.join(name)).expect("a file"));

@@ -53,7 +53,7 @@ pub enum Error {
         /// Its sentence.
         intervention: String,
         /// What to change.
-        hint: &'static str,
+        hint: String,
     },
     /// The detector refused what it was given.
     #[error(transparent)]

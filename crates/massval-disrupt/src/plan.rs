@@ -107,7 +107,7 @@ impl Plan {
         if self.at.is_empty() {
             return Err(Error::SelectsNothing {
                 intervention: intervention.to_string(),
-                hint: "none of the listed channels is at its sites, layers and heads",
+                hint: "none of the listed channels is at its sites, layers and heads".to_owned(),
             });
         }
         Ok(())

@@ -1,9 +1,11 @@
 //! What an intervention did: how many channels it selected, and how much of the norms they held.
 
+use std::ops::Range;
+
 use massval_hooks::Site;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Intervention, Result, When};
+use crate::{Error, Intervention, Result, Selection, When};
 
 /// What an intervention did at one site.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -61,13 +63,42 @@ impl Intervention {
     /// [`Error::SelectsNothing`] if it never selected a channel, or never wrote at a token: what was measured
     /// is the undisturbed model.
     pub fn check(&self, tally: &[SiteTally]) -> Result<()> {
-        let none = |hint| Err(Error::SelectsNothing { intervention: self.to_string(), hint });
-        if tally.iter().all(|site| site.channels == 0) {
-            return none("no norm of any prompt meets it; lower its threshold");
-        }
+        self.check_selected(tally)?;
         if self.when != When::Decode && tally.iter().all(|site| site.tokens == 0) {
-            return none("its positions lie outside every prompt");
+            return Err(self.out_of_reach());
         }
         Ok(())
+    }
+
+    /// Checks that it selected channels in the prompts that were read so far.
+    ///
+    /// # Errors
+    /// [`Error::SelectsNothing`] if it did not, with the threshold to lower.
+    pub fn check_selected(&self, tally: &[SiteTally]) -> Result<()> {
+        if tally.iter().any(|site| site.channels > 0) {
+            return Ok(());
+        }
+        let hint = match &self.selection {
+            Selection::Massive { criterion } | Selection::RandomLike { criterion } => {
+                format!(
+                    "no norm of any prompt that was read meets {criterion}; lower its threshold"
+                )
+            }
+            _ => "it chose no channel in any prompt that was read".to_owned(),
+        };
+        Err(Error::SelectsNothing { intervention: self.to_string(), hint })
+    }
+
+    /// Whether it writes at some token of a prompt of so many tokens, whose evidence stands at `evidence`.
+    #[must_use]
+    pub fn reaches(&self, tokens: usize, evidence: Option<&Range<usize>>) -> bool {
+        self.when == When::Decode || !self.positions.range(tokens, evidence).is_empty()
+    }
+
+    /// What to say if it [reaches](Self::reaches) no prompt.
+    #[must_use]
+    pub fn out_of_reach(&self) -> Error {
+        let hint = "its positions lie outside every prompt".to_owned();
+        Error::SelectsNothing { intervention: self.to_string(), hint }
     }
 }

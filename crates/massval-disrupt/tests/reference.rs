@@ -387,5 +387,6 @@ fn a_criterion_that_nothing_meets_is_told() {
     let at = At::new(POINT, Phase::Prefill, 0, None);
     hook.apply(&at, Activation::Heads(case.tensor())).unwrap();
     let error = intervention.check(&hook.take_tally()).unwrap_err().to_string();
-    assert!(error.contains("selects nothing; no norm of any prompt meets it"), "{error}");
+    let said = "selects nothing; no norm of any prompt that was read meets head-mean:100; lower";
+    assert!(error.contains(said), "{error}");
 }

@@ -196,9 +196,13 @@ impl Experiment<'_> {
             )));
         }
         let tokenizer = self.model.tokenizer()?;
+        let mut missed: Vec<&Intervention> =
+            self.arms.iter().filter_map(|arm| arm.intervention.as_ref()).collect();
         for task in &self.tasks {
             for index in 0..task.items {
                 let prepared = self.prepare(task, tokenizer, index)?;
+                let (tokens, evidence) = (prepared.tokens.len(), prepared.evidence.as_ref());
+                missed.retain(|intervention| !intervention.reaches(tokens, evidence));
                 let at_evidence = |i: &Intervention| i.positions == Positions::Evidence;
                 if prepared.evidence.is_none()
                     && let Some(arm) = self.arms.iter().find(|arm| acts(arm, at_evidence))
@@ -212,7 +216,10 @@ impl Experiment<'_> {
                 }
             }
         }
-        Ok(())
+        match missed.first() {
+            Some(intervention) => Err(intervention.out_of_reach().into()),
+            None => Ok(()),
+        }
     }
 
     /// Runs every arm on every item from number `done` on (over all tasks, in order), and hands each batch's
@@ -220,7 +227,9 @@ impl Experiment<'_> {
     /// items in all.
     ///
     /// # Errors
-    /// What the model, a set or `record` refuses; [`Error::NotFinite`] for logits that are none.
+    /// [`Error::Disrupt`] for an intervention that selects nothing in the run's first batch, before anything
+    /// else is computed; what the model, a set or `record` refuses; [`Error::NotFinite`] for logits that are
+    /// none.
     pub fn run(
         &self,
         done: usize,
@@ -241,7 +250,8 @@ impl Experiment<'_> {
             skip -= next;
             while next < task.items {
                 let batch = self.batch(task, tokenizer, &mut next)?;
-                let records = self.run_batch(task, tokenizer, &batch, &mut subjects)?;
+                let records =
+                    self.run_batch(task, tokenizer, &batch, &mut subjects, finished == 0)?;
                 record(&records)?;
                 finished += batch.len();
                 progress(finished, all);
@@ -291,19 +301,26 @@ impl Experiment<'_> {
         Ok(batch)
     }
 
-    /// Records of a batch, item by item, and of each item arm by arm.
+    /// Records of a batch, item by item, and of each item arm by arm. In the `first` batch every intervention
+    /// has to select something.
     fn run_batch(
         &self,
         task: &Task<'_>,
         tokenizer: &Tokenizer,
         batch: &[Prepared],
         subjects: &mut [Subject<'_>],
+        first: bool,
     ) -> Result<Vec<Record>> {
         let mut undisturbed: Option<Vec<Vec<f32>>> = None;
         let mut by_arm = Vec::with_capacity(subjects.len());
         for (arm, subject) in self.arms.iter().zip(subjects) {
             let (records, next) =
                 self.run_arm(task, tokenizer, batch, arm, subject, undisturbed.as_deref())?;
+            if let (true, Some(intervention), Some(record)) =
+                (first, &arm.intervention, records.first())
+            {
+                intervention.check_selected(&record.tally)?;
+            }
             by_arm.push(records.into_iter());
             if arm.intervention.is_none() && undisturbed.is_none() {
                 undisturbed = Some(next);

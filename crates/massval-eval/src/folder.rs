@@ -10,6 +10,8 @@ use serde_json::Value;
 use crate::{Error, Record, Result};
 
 const PLAN: &str = "run.json";
+/// [`PLAN`] while it is written.
+const PARTIAL: &str = "run.json.partial";
 const RECORDS: &str = "items.jsonl";
 /// A line longer than this is no record.
 const MAX_LINE: u64 = 64 << 20;
@@ -30,9 +32,12 @@ impl RunFolder {
     /// and after how many items a batch ends: what was cut off inside a batch is dropped with the batch. With
     /// `resume` a run that was begun there goes on, and `seen` is given each record that is kept.
     ///
+    /// A run that ended before its first record left nothing behind: another may take its place.
+    ///
     /// # Errors
     /// [`Error::Folder`], and nothing is changed, if the folder holds something else than a run, another run, a
-    /// run and `resume` is not set, a run that another process is at, or records that are not of this run.
+    /// run and `resume` is not set, no run and it is, a run that another process is at, or records that are not
+    /// of this run.
     pub fn open(
         path: &Path,
         plan: &Value,
@@ -40,28 +45,11 @@ impl RunFolder {
         resume: bool,
         seen: &mut dyn FnMut(Record) -> Result<()>,
     ) -> Result<Self> {
-        let folder = |what: String| Error::Folder { path: path.to_owned(), what };
-        let at = |file: &str| path.join(file);
-        match fs::read_dir(path) {
-            Ok(mut entries) => {
-                if at(PLAN).exists() {
-                    same_plan(&at(PLAN), plan)?;
-                    if !resume {
-                        let what = "holds this run already; use --resume to go on with it, or \
-                                    another folder";
-                        return Err(folder(what.into()));
-                    }
-                } else if entries.next().is_some() {
-                    let what = "is not empty and holds no run (no run.json); use another folder";
-                    return Err(folder(what.into()));
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                fs::create_dir_all(path).map_err(|source| io(path, source))?;
-            }
-            Err(source) => return Err(io(path, source)),
+        let found = look(path, plan, resume, Compared::All)?;
+        if found == Found::Nothing {
+            fs::create_dir_all(path).map_err(|source| io(path, source))?;
         }
-        let file = at(RECORDS);
+        let file = path.join(RECORDS);
         let mut records = OpenOptions::new()
             .read(true)
             .write(true)
@@ -69,16 +57,35 @@ impl RunFolder {
             .truncate(false)
             .open(&file)
             .map_err(|source| io(&file, source))?;
-        if records.try_lock().is_err() {
-            return Err(folder("another process is at this run; wait for it to end".into()));
-        }
-        if !at(PLAN).exists() {
-            write_new(&at(PLAN), plan)?;
+        lock(path, &records)?;
+        if found != Found::Run {
+            // Nobody may have begun since we looked.
+            if records.metadata().map_err(|source| io(&file, source))?.len() > 0 {
+                return Err(busy(path));
+            }
+            write_new(&path.join(PLAN), plan)?;
         }
         let (groups, end) = read_groups(&file, &records, shape, seen)?;
         records.set_len(end).map_err(|source| io(&file, source))?;
         records.seek(SeekFrom::End(0)).map_err(|source| io(&file, source))?;
         Ok(Self { path: path.to_owned(), records, groups })
+    }
+
+    /// Checks, and changes nothing, that [`open`](Self::open) would take `path` for a run of `plan`, as far as
+    /// it can be told without reading the records. What `plan` leaves out at its top level is not compared.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn check(path: &Path, plan: &Value, resume: bool) -> Result<()> {
+        if look(path, plan, resume, Compared::Given)? == Found::Nothing {
+            return Ok(());
+        }
+        let file = path.join(RECORDS);
+        match File::open(&file) {
+            Ok(records) => lock(path, &records),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(io(&file, source)),
+        }
     }
 
     /// How many items have all their records.
@@ -110,6 +117,75 @@ impl RunFolder {
             .and_then(|()| self.records.sync_data())
             .map_err(|source| io(&file, source))
     }
+}
+
+/// What there is at the path of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// No folder, or an empty one.
+    Nothing,
+    /// A run without a record: it ended before it had one, or another process has just begun it.
+    Unbegun,
+    /// The run.
+    Run,
+}
+
+/// Which top-level fields of a plan must be those in the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compared {
+    /// All of them.
+    All,
+    /// Those that the plan gives.
+    Given,
+}
+
+/// Finds out whether a run of `plan` may begin, or with `resume` go on, at `path`; changes nothing.
+fn look(path: &Path, plan: &Value, resume: bool, compared: Compared) -> Result<Found> {
+    let refuse = |what: &str| Err(Error::Folder { path: path.to_owned(), what: what.to_owned() });
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return match resume {
+                true => refuse("is not there, so no run can go on in it; leave out --resume"),
+                false => Ok(Found::Nothing),
+            };
+        }
+        Err(source) => return Err(io(path, source)),
+    };
+    let (mut empty, mut ours) = (true, true);
+    for entry in entries {
+        let name = entry.map_err(|source| io(path, source))?.file_name();
+        empty = false;
+        ours &= [PLAN, PARTIAL, RECORDS].iter().any(|known| name == **known);
+    }
+    if empty {
+        return match resume {
+            true => refuse("is empty, so no run can go on in it; leave out --resume"),
+            false => Ok(Found::Nothing),
+        };
+    }
+    let unbegun = || fs::metadata(path.join(RECORDS)).is_ok_and(|records| records.len() == 0);
+    if !resume && ours && unbegun() {
+        return Ok(Found::Unbegun);
+    }
+    let file = path.join(PLAN);
+    if !file.exists() {
+        return refuse("is not empty and holds no run (no run.json); use another folder");
+    }
+    same_plan(&file, plan, compared)?;
+    match resume {
+        true => Ok(Found::Run),
+        false => refuse("holds this run already; use --resume to go on with it, or another folder"),
+    }
+}
+
+fn lock(path: &Path, records: &File) -> Result<()> {
+    records.try_lock().map_err(|_| busy(path))
+}
+
+fn busy(path: &Path) -> Error {
+    let what = "another process is at this run; wait for it to end".to_owned();
+    Error::Folder { path: path.to_owned(), what }
 }
 
 /// Hands over the records of whole batches; how many items they have, and where the last of them ends.
@@ -153,12 +229,17 @@ fn read_groups(
     }
 }
 
-fn same_plan(path: &Path, plan: &Value) -> Result<()> {
+fn same_plan(path: &Path, plan: &Value, compared: Compared) -> Result<()> {
     let bytes = fs::read(path).map_err(|source| io(path, source))?;
-    let found: Value = serde_json::from_slice(&bytes).map_err(|error| Error::Folder {
+    let mut found: Value = serde_json::from_slice(&bytes).map_err(|error| Error::Folder {
         path: path.to_owned(),
         what: format!("cannot be read: {error}; use another folder"),
     })?;
+    if let (Compared::Given, Some(found), Some(plan)) =
+        (compared, found.as_object_mut(), plan.as_object())
+    {
+        found.retain(|field, _| plan.contains_key(field));
+    }
     match difference(&found, plan, String::new()) {
         None => Ok(()),
         Some(field) => Err(Error::Folder {
@@ -191,7 +272,7 @@ fn difference(a: &Value, b: &Value, path: String) -> Option<String> {
 fn write_new(path: &Path, plan: &Value) -> Result<()> {
     let text =
         serde_json::to_vec_pretty(plan).map_err(|error| io(path, std::io::Error::other(error)))?;
-    let partial = path.with_extension("json.partial");
+    let partial = path.with_file_name(PARTIAL);
     fs::write(&partial, text)
         .and_then(|()| fs::rename(&partial, path))
         .map_err(|source| io(path, source))
@@ -269,6 +350,59 @@ mod tests {
         let error = open(dir.path(), &plan, true).unwrap_err().to_string();
         assert!(error.contains("holds no run"), "{error}");
         assert!(!dir.path().join(PLAN).exists());
+    }
+
+    #[test]
+    fn a_run_without_a_record_gives_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, plan) = (dir.path().join("run"), json!({"select": "head-mean:1000"}));
+        drop(open(&path, &plan, false).unwrap());
+        let corrected = json!({"select": "head-mean:5"});
+        let error = open(&path, &corrected, true).unwrap_err().to_string();
+        assert!(error.contains("`select` differs"), "{error}");
+        open(&path, &corrected, false).unwrap().0.append(&group(0)).unwrap();
+        let error = open(&path, &plan, false).unwrap_err().to_string();
+        assert!(error.contains("`select` differs"), "{error}");
+        // What is not ours does not give way, even if it looks like it.
+        let letter = dir.path().join("letter");
+        fs::create_dir(&letter).unwrap();
+        fs::write(letter.join(PLAN), "dear").unwrap();
+        assert!(open(&letter, &plan, false).is_err());
+        fs::write(letter.join(RECORDS), "").unwrap();
+        fs::write(letter.join("page 2"), "").unwrap();
+        assert!(open(&letter, &plan, false).is_err());
+        assert_eq!(fs::read(letter.join(PLAN)).unwrap(), b"dear");
+    }
+
+    #[test]
+    fn there_must_be_a_run_to_go_on_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run");
+        let error = open(&path, &json!({}), true).unwrap_err().to_string();
+        assert!(error.contains("is not there") && error.contains("--resume"), "{error}");
+        assert!(!path.exists());
+        let error = open(dir.path(), &json!({}), true).unwrap_err().to_string();
+        assert!(error.contains("is empty") && error.contains("--resume"), "{error}");
+        assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn a_check_says_what_opening_would_and_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, plan) = (dir.path().join("run"), json!({"seed": 1, "items": "hash"}));
+        let partly = json!({"seed": 1});
+        RunFolder::check(&path, &partly, false).unwrap();
+        assert!(!path.exists());
+        let (mut folder, _) = open(&path, &plan, false).unwrap();
+        folder.append(&group(0)).unwrap();
+        let error = |plan: &Value, resume| RunFolder::check(&path, plan, resume).unwrap_err();
+        assert!(error(&partly, true).to_string().contains("another process"));
+        drop(folder);
+        RunFolder::check(&path, &partly, true).unwrap();
+        assert!(error(&partly, false).to_string().contains("--resume"));
+        assert!(error(&json!({"seed": 2}), true).to_string().contains("`seed` differs"));
+        let error = open(&path, &partly, true).unwrap_err().to_string();
+        assert!(error.contains("`items` differs"), "{error}");
     }
 
     #[test]

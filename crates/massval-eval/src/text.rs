@@ -92,7 +92,8 @@ impl TextScore {
 ///
 /// # Errors
 /// [`Error::Options`] if there is no window, or one scores its first token or none;
-/// [`Error::NotFinite`] if a logit is not finite; what model and interventions refuse.
+/// [`Error::NotFinite`] if a logit is not finite; [`Error::Disrupt`] for an intervention that selects nothing
+/// in the first window, before the next is read, or reaches no window; what the model refuses.
 pub fn score_text(
     decoder: &Decoder,
     windows: &[TextWindow],
@@ -110,6 +111,10 @@ pub fn score_text(
         let mut undisturbed: Option<Vec<f32>> = None;
         for ((arm, subject), score) in arms.iter().zip(&mut subjects).zip(&mut scores) {
             let logits = window_logits(subject, window, index)?;
+            SiteTally::add(&mut score.tally, &subject.take_tally());
+            if let (0, Some(intervention)) = (index, arm) {
+                intervention.check_selected(&score.tally)?;
+            }
             score.windows.push(measure(&logits, decoder, window, undisturbed.as_deref())?);
             if arm.is_none() && undisturbed.is_none() {
                 undisturbed = Some(logits);
@@ -117,8 +122,7 @@ pub fn score_text(
         }
     }
     progress(windows.len(), windows.len());
-    for ((arm, subject), score) in arms.iter().zip(&mut subjects).zip(&mut scores) {
-        score.tally = subject.take_tally();
+    for (arm, score) in arms.iter().zip(&scores) {
         if let Some(intervention) = arm {
             intervention.check(&score.tally)?;
         }
