@@ -296,7 +296,7 @@ pub struct Disrupt {
     /// Go on with the run in the folder; there must be one
     #[arg(long, requires = "out")]
     pub resume: bool,
-    /// Print what would be run, and the memory it needs, and stop
+    /// Check what a run would check, print the memory, disk and time it would take, and stop
     #[arg(long)]
     pub dry_run: bool,
     /// How the table is printed

@@ -75,6 +75,17 @@ pub fn amount(count: u64, unit: &str) -> String {
     format!("{:.1} {prefix}{unit}", count as f64 / divisor)
 }
 
+/// A rough time: `20 s`, `12 min`, `30 h`, `9 days`.
+pub fn duration(seconds: f64) -> String {
+    let (amount, unit) = match seconds {
+        ..120.0 => (seconds.max(1.0), "s"),
+        ..7_200.0 => (seconds / 60.0, "min"),
+        ..172_800.0 => (seconds / 3_600.0, "h"),
+        _ => (seconds / 86_400.0, "days"),
+    };
+    format!("{amount:.0} {unit}")
+}
+
 /// A count of things: `1 token`, `2 tokens`.
 pub fn plural(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })

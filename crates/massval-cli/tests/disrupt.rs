@@ -63,7 +63,12 @@ fn tables() {
 #[test]
 fn a_dry_run_says_what_would_be_run() {
     let plan = printed(&["--dry-run"]);
-    insta::assert_snapshot!("dry_run", plan);
+    let time = plan.lines().find(|line| line.starts_with("time: ")).expect("a time");
+    assert!(time.contains("an estimate"), "{time}");
+    // The machine's.
+    let seconds = |word: &str| if word.parse::<u64>().is_ok() { "N" } else { word }.to_owned();
+    let masked: Vec<String> = time.split(' ').map(seconds).collect();
+    insta::assert_snapshot!("dry_run", plan.replace(time, &masked.join(" ")));
     let (folder, model) = (tempdir().unwrap(), small());
     let out = folder.path().join("run");
     let args = ["disrupt", &model, "--task", "capitals", "--preset", "qwen2", "--dry-run"];
@@ -74,6 +79,41 @@ fn a_dry_run_says_what_would_be_run() {
     // What cannot be run is refused before a plan is told.
     let args = ["disrupt", &model, "--task", "capitals", "--dry-run", "--layers", "2"];
     refused(&args, &["layer 2", "has 2"]);
+}
+
+#[test]
+fn a_dry_run_checks_the_folder_as_a_run_does() {
+    let (folder, model) = (tempdir().unwrap(), small());
+    let out = folder.path().join("run");
+    let run = |more: &[&'static str]| {
+        let run = ["disrupt", &model, "--task", "capitals", "--limit", "2", "--out", arg(&out)];
+        run.iter().chain(more).map(|arg| (*arg).to_owned()).collect::<Vec<_>>()
+    };
+    let refused = |more: &[&'static str], said: &[&str]| {
+        let args = [&run(more)[..], &["--dry-run".to_owned()]].concat();
+        refused(&args.iter().map(String::as_str).collect::<Vec<_>>(), said);
+    };
+    refused(&["--resume"], &[arg(&out), "is not there"]);
+    assert_eq!(listing(folder.path()), [""; 0]);
+    succeed(run(&[]));
+    let before = contents(&out);
+    refused(&[], &[arg(&out), "--resume"]);
+    refused(&["--k", "2"], &["run.json", "another run"]);
+    refused(&["--resume", "--seed", "1"], &["run.json", "another run"]);
+    succeed(run(&["--resume", "--dry-run"]));
+    let items = fs::File::open(out.join("items.jsonl")).unwrap();
+    items.lock().unwrap();
+    refused(&["--resume"], &[arg(&out), "another process"]);
+    assert_eq!(contents(&out), before);
+}
+
+/// Were all items prepared, this would take days.
+#[test]
+fn a_dry_run_of_many_items_looks_at_some() {
+    let model = small();
+    let args = ["disrupt", &model, "--task", "key_value:pairs=1", "--limit", "4000000000"];
+    let plan = succeed(args.iter().copied().chain(["--dry-run"]));
+    assert!(plan.starts_with("4 arms on 4000000000 items in 1 task: about "), "{plan}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use massval_disrupt::{Intervention, Positions, PromptInfo, When};
 use massval_models::tokenizer::Tokenizer;
 use massval_models::{GenerateOptions, Model};
 
+use crate::estimate::LOOKED_AT;
 use crate::prompt::Prepared;
 use crate::record::{Answer, End, Record};
 use crate::score::{ChoiceScore, choose, decided, score};
@@ -40,23 +41,6 @@ pub struct RunOptions {
     /// reference's perplexity.
     pub full_answers: bool,
 }
-
-/// What a run needs, roughly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RunSize {
-    /// Tokens of prompts that are read, over all arms.
-    pub prompt_tokens: usize,
-    /// Bytes of the weights.
-    pub weights: u64,
-    /// Bytes of cache, activations and logits of the largest batch.
-    pub working: u64,
-    /// Bytes of the records.
-    pub records: u64,
-}
-
-/// Bytes of a record, on average.
-const RECORD: u64 = 600;
 
 impl Default for RunOptions {
     fn default() -> Self {
@@ -92,37 +76,6 @@ impl Experiment<'_> {
         })
     }
 
-    /// What a run reads, and the memory and disk that it needs, roughly.
-    ///
-    /// # Errors
-    /// What making an item may meet.
-    pub fn size(&self) -> Result<RunSize> {
-        let tokenizer = self.model.tokenizer()?;
-        let (mut prompt_tokens, mut widest) = (0, 0);
-        for task in &self.tasks {
-            let mut next = 0;
-            while next < task.items {
-                let batch = self.batch(task, tokenizer, &mut next)?;
-                prompt_tokens += batch.iter().map(|item| item.tokens.len()).sum::<usize>();
-                let longest = batch.iter().map(|item| item.tokens.len()).max().unwrap_or(0);
-                widest = widest.max(longest * batch.len());
-            }
-        }
-        let config = self.model.decoder().config();
-        let bytes = self.model.decoder().dtype().size() as u64;
-        // A cache of all layers, a few hidden states of one, and the logits of the last tokens (twice: those
-        // of the undisturbed model are kept).
-        let cache = 2 * config.layers * config.kv_heads * config.head_dim;
-        let hidden = 4 * (config.d_model + config.d_mlp);
-        let logits = 2 * self.options.batch_rows * config.vocab_size;
-        Ok(RunSize {
-            prompt_tokens: prompt_tokens * self.arms.len(),
-            weights: config.parameters() * bytes,
-            working: (widest * (cache + hidden)) as u64 * bytes + logits as u64 * 4,
-            records: (self.items() * self.arms.len()) as u64 * RECORD,
-        })
-    }
-
     /// After how many items, counted over all tasks, a batch ends.
     ///
     /// # Errors
@@ -133,7 +86,7 @@ impl Experiment<'_> {
         for task in &self.tasks {
             let mut next = 0;
             while next < task.items {
-                self.batch(task, tokenizer, &mut next)?;
+                self.batch(task, tokenizer, &mut next, task.items)?;
                 ends.insert(before + next);
             }
             before += task.items;
@@ -175,6 +128,19 @@ impl Experiment<'_> {
     /// [`Error::Options`] for names that are not unique or a missing task or arm; [`Error::Task`] for a
     /// prompt that does not fit the model; what interventions refuse.
     pub fn check(&self) -> Result<()> {
+        self.check_first(usize::MAX)
+    }
+
+    /// The same, but of each task no more than the first 256 items, as [`estimate`](Self::estimate) takes
+    /// them: of many items one does not prepare all just to learn how long they would take.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_some(&self) -> Result<()> {
+        self.check_first(LOOKED_AT)
+    }
+
+    fn check_first(&self, most: usize) -> Result<()> {
         if self.tasks.is_empty() || self.arms.is_empty() {
             return Err(Error::options("an experiment needs at least one task and one arm"));
         }
@@ -199,7 +165,7 @@ impl Experiment<'_> {
         let mut missed: Vec<&Intervention> =
             self.arms.iter().filter_map(|arm| arm.intervention.as_ref()).collect();
         for task in &self.tasks {
-            for index in 0..task.items {
+            for index in 0..task.items.min(most) {
                 let prepared = self.prepare(task, tokenizer, index)?;
                 let (tokens, evidence) = (prepared.tokens.len(), prepared.evidence.as_ref());
                 missed.retain(|intervention| !intervention.reaches(tokens, evidence));
@@ -216,7 +182,8 @@ impl Experiment<'_> {
                 }
             }
         }
-        match missed.first() {
+        let all = self.tasks.iter().all(|task| task.items <= most);
+        match missed.first().filter(|_| all) {
             Some(intervention) => Err(intervention.out_of_reach().into()),
             None => Ok(()),
         }
@@ -249,7 +216,7 @@ impl Experiment<'_> {
             let mut next = skip.min(task.items);
             skip -= next;
             while next < task.items {
-                let batch = self.batch(task, tokenizer, &mut next)?;
+                let batch = self.batch(task, tokenizer, &mut next, task.items)?;
                 let records =
                     self.run_batch(task, tokenizer, &batch, &mut subjects, finished == 0)?;
                 record(&records)?;
@@ -279,16 +246,17 @@ impl Experiment<'_> {
         }
     }
 
-    /// The next items, as many as fit into a batch, one at least.
-    fn batch(
+    /// The next items before number `end`, as many as fit into a batch, one at least.
+    pub(crate) fn batch(
         &self,
         task: &Task<'_>,
         tokenizer: &Tokenizer,
         next: &mut usize,
+        end: usize,
     ) -> Result<Vec<Prepared>> {
         let mut batch: Vec<Prepared> = Vec::new();
         let mut longest = 0;
-        while *next < task.items && batch.len() < self.options.batch_rows.max(1) {
+        while *next < end && batch.len() < self.options.batch_rows.max(1) {
             let prepared = self.prepare(task, tokenizer, *next)?;
             let wider = longest.max(prepared.tokens.len());
             if !batch.is_empty() && wider * (batch.len() + 1) > self.options.batch_tokens {
@@ -334,7 +302,7 @@ impl Experiment<'_> {
     }
 
     /// Records of a batch under one arm, and its predictions after the prompts.
-    fn run_arm(
+    pub(crate) fn run_arm(
         &self,
         task: &Task<'_>,
         tokenizer: &Tokenizer,

@@ -15,6 +15,7 @@
 mod arm;
 pub mod diversity;
 mod error;
+mod estimate;
 mod experiment;
 mod folder;
 mod prompt;
@@ -29,7 +30,8 @@ mod text;
 
 pub use arm::Arm;
 pub use error::{Error, Result};
-pub use experiment::{Experiment, RunOptions, RunSize};
+pub use estimate::Estimate;
+pub use experiment::{Experiment, RunOptions};
 pub use folder::RunFolder;
 pub use prompt::{Form, ModelTokens};
 pub use record::{Answer, End, Record};

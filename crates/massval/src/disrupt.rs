@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 
 use massval_eval::stats::Bootstrap;
-use massval_eval::{CellSummary, DIVERSITY_N, Experiment, Record, RunFolder, Summary, Task};
+use massval_eval::{
+    CellSummary, DIVERSITY_N, Estimate, Experiment, Record, RunFolder, Summary, Task,
+};
 use massval_report::schema::{
-    Cell, CellMetrics, DefinedPerplexity, DisruptResult, Diversity, InputIdentity, InputSource,
-    Interval, Progress, ResultKind, SCHEMA_VERSION, Score, TaskInfo, TaskSide,
+    Cell, CellMetrics, DefinedPerplexity, DisruptResult, Diversity, FileHash, InputIdentity,
+    InputSource, Interval, Progress, ResultKind, SCHEMA_VERSION, Score, TaskInfo, TaskSide,
 };
 use sha2::{Digest, Sha256};
 
 use crate::arms::described;
 use crate::compare::comparisons;
-use crate::provenance::{Run, provenance};
+use crate::provenance::{Run, model_identity, provenance};
 use crate::{Error, Result};
 
 /// How a disruption experiment is run and judged.
@@ -44,13 +46,8 @@ pub fn disrupt(
     let mut folder = match &options.folder {
         None => None,
         Some(path) => {
-            let plan = serde_json::json!({
-                "massval": provenance.massval_version,
-                "model": provenance.model.files,
-                "dtype": provenance.dtype,
-                "experiment": experiment.identity(),
-                "items_sha256": provenance.input.sha256,
-            });
+            let mut plan = plan(experiment, run, &provenance.model.files);
+            plan["items_sha256"] = provenance.input.sha256.as_str().into();
             let mut number = 0;
             let seen = &mut |record: Record| {
                 experiment.expects(number, &record, path)?;
@@ -109,6 +106,38 @@ pub fn disrupt(
     };
     result.validate()?;
     Ok(result)
+}
+
+/// Checks that an experiment can be run, and tells what it would take; writes nothing.
+///
+/// Items and folder are checked as [`disrupt`] checks them, except that of each task no more than the first 256
+/// items are prepared, and records that the folder holds are not read. `now` tells seconds from any beginning
+/// ([`Experiment::estimate`]).
+///
+/// # Errors
+/// What [`disrupt`] meets before anything is computed.
+pub fn disrupt_estimate(
+    experiment: &Experiment<'_>,
+    run: &Run,
+    options: &DisruptOptions,
+    now: &mut dyn FnMut() -> f64,
+) -> Result<Estimate> {
+    experiment.check_some()?;
+    if let Some(path) = &options.folder {
+        let files = model_identity(experiment.model.checkpoint())?.files;
+        RunFolder::check(path, &plan(experiment, run, &files), options.resume)?;
+    }
+    Ok(experiment.estimate(now)?)
+}
+
+/// What a run is of, except for the hash of its items: the sets' identities and number of items decide them.
+fn plan(experiment: &Experiment<'_>, run: &Run, files: &[FileHash]) -> serde_json::Value {
+    serde_json::json!({
+        "massval": env!("CARGO_PKG_VERSION"),
+        "model": files,
+        "dtype": run.dtype,
+        "experiment": experiment.identity(),
+    })
 }
 
 /// The items' hash: what the model is given, in order.

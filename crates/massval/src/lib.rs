@@ -64,7 +64,7 @@ pub use massval_report as report;
 pub use arms::{arms, findings_selection};
 pub use capture::{CapturePlan, capture, logits};
 pub use device::{DeviceName, dtype};
-pub use disrupt::{DisruptOptions, disrupt};
+pub use disrupt::{DisruptOptions, disrupt, disrupt_estimate};
 pub use dumped::{DetectOptions, detect as detect_files};
 pub use error::{Error, Result};
 pub use input::{Prompt, PromptOptions, tokenize};

@@ -41,7 +41,7 @@ pub fn provenance(run: &Run, checkpoint: &Checkpoint, input: InputIdentity) -> R
     })
 }
 
-fn model_identity(checkpoint: &Checkpoint) -> Result<ModelIdentity> {
+pub(crate) fn model_identity(checkpoint: &Checkpoint) -> Result<ModelIdentity> {
     let files = checkpoint.files.iter().map(|path| file_hash(path)).collect::<Result<_>>()?;
     let types: Vec<&str> = checkpoint.stored.keys().map(String::as_str).collect();
     Ok(ModelIdentity {

@@ -1,8 +1,10 @@
 //! `massval disrupt`.
 
+use std::time::Instant;
+
 use massval::data::catalog::Spec;
 use massval::eval::stats::Bootstrap;
-use massval::eval::{Experiment, Form, ModelTokens, RunOptions, Task};
+use massval::eval::{Estimate, Experiment, Form, ModelTokens, RunOptions, Task};
 use massval::models::tensorfile::atomic_write;
 use massval::report::schema::DisruptResult;
 use massval::report::{html, table};
@@ -11,7 +13,9 @@ use massval::{DisruptOptions, Run};
 use super::arms::arms;
 use super::model::{Loaded, check_folder};
 use crate::args::{Disrupt, TableFormat};
-use crate::output::{Done, Failure, amount, plural, print, print_json, style, tell, width};
+use crate::output::{
+    Done, Failure, amount, duration, plural, print, print_json, style, tell, width,
+};
 use crate::progress::Progress;
 
 /// Without `--task`: one task of each side.
@@ -27,15 +31,18 @@ pub fn run(args: Disrupt) -> Done {
     let tasks = tasks(&args, &tokens)?;
     let options = RunOptions::default().with_full_answers(args.full_answers);
     let experiment = Experiment { model: &loaded.model, tasks, arms, options };
-    if args.dry_run {
-        return plan(&experiment);
-    }
     let mut options = DisruptOptions::default();
     let seed = args.intervention.seed;
     options.bootstrap = Bootstrap { level: args.confidence, seed, ..Bootstrap::default() };
     options.folder = args.out.clone();
     options.resume = args.resume;
     let run = Run { seed: Some(seed), ..loaded.run.clone() };
+    if args.dry_run {
+        let begun = Instant::now();
+        let now = &mut || begun.elapsed().as_secs_f64();
+        let estimate = massval::disrupt_estimate(&experiment, &run, &options, now)?;
+        return plan(&experiment, &estimate);
+    }
     let mut progress = Progress::new("items");
     let result = massval::disrupt(&experiment, &run, &options, &mut |done, all| {
         progress.at(done, all);
@@ -88,19 +95,21 @@ fn tasks<'a>(args: &Disrupt, tokens: &'a ModelTokens<'a>) -> Result<Vec<Task<'a>
 }
 
 /// What would be run, and what it needs.
-fn plan(experiment: &Experiment<'_>) -> Done {
-    experiment.check()?;
-    let size = experiment.size()?;
+fn plan(experiment: &Experiment<'_>, estimate: &Estimate) -> Done {
     print(&format_args!(
-        "{} on {} in {}: {} to read\nmemory: {} of weights, up to {} of activations and logits\n\
-         disk: about {} of records with --out\narms:",
+        "{} on {} in {}: about {} to read\n\
+         memory: {} of weights, up to {} of activations and logits\n\
+         disk: about {} of records with --out\n\
+         time: about {}, an estimate from a few prompts of each task\n\
+         arms:",
         plural(experiment.arms.len(), "arm"),
         plural(experiment.items(), "item"),
         plural(experiment.tasks.len(), "task"),
-        plural(size.prompt_tokens, "token"),
-        amount(size.weights, "B"),
-        amount(size.working, "B"),
-        amount(size.records, "B"),
+        plural(estimate.prompt_tokens, "token"),
+        amount(estimate.weights, "B"),
+        amount(estimate.working, "B"),
+        amount(estimate.records, "B"),
+        duration(estimate.seconds),
     ))?;
     for arm in &experiment.arms {
         match &arm.intervention {

@@ -1,11 +1,11 @@
-//! An intervention that selects nothing ends a run at its first batch, or before.
+//! On a small model: a run ends at its first batch if an intervention selects nothing; what a run would take.
 
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use massval_data::world::{Capitals, CapitalsOptions};
 use massval_disrupt::{Intervention, Operator, Selection};
-use massval_eval::{Arm, Experiment, RunOptions, Task, TextWindow, score_text};
+use massval_eval::{Arm, Experiment, Record, RunOptions, Task, TextWindow, score_text};
 use massval_models::Model;
 
 fn model() -> Model {
@@ -27,6 +27,17 @@ fn experiment(model: &Model, interventions: Vec<Intervention>) -> Experiment<'_>
         arms: std::iter::once(Arm::none()).chain(arms).collect(),
         options: RunOptions::default(),
     }
+}
+
+/// Tokens of each prompt of the experiment.
+fn lengths(model: &Model) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    let mut see = |records: &[Record]| {
+        lengths.extend(records.iter().map(|record| record.prompt_tokens));
+        Ok(())
+    };
+    experiment(model, Vec::new()).run(0, &mut see, &mut |_, _| {}).unwrap();
+    lengths
 }
 
 #[test]
@@ -65,17 +76,34 @@ fn positions_beyond_every_prompt_are_told_before_anything_is_computed() {
     let error = experiment(&model, vec![at("900..1000")]).check().unwrap_err().to_string();
     assert!(error.contains("lie outside every prompt"), "{error}");
     // Within one prompt of twenty is enough.
-    let capitals = experiment(&model, Vec::new());
-    let lengths = |experiment: &Experiment<'_>| {
-        let mut lengths = Vec::new();
-        let mut see = |records: &[massval_eval::Record]| {
-            lengths.extend(records.iter().map(|record| record.prompt_tokens));
-            Ok(())
-        };
-        experiment.run(0, &mut see, &mut |_, _| {}).unwrap();
-        lengths
-    };
-    let longest = lengths(&capitals).into_iter().max().expect("items");
+    let longest = lengths(&model).into_iter().max().expect("items");
     experiment(&model, vec![at(&format!("{}..1000", longest - 1))]).check().unwrap();
     experiment(&model, vec![at(&format!("{longest}..1000"))]).check().unwrap_err();
+}
+
+/// With a clock that goes on by a second whenever it is looked at, every timed arm takes one.
+#[test]
+fn time_is_scaled_by_tokens_and_arms() {
+    let model = model();
+    let lengths = lengths(&model);
+    let arms = ["top-k:1", "bottom-k:1", "random-k:1"].map(zero);
+    let experiment = experiment(&model, arms.to_vec());
+    let mut clock = 0.0;
+    let mut now = || {
+        clock += 1.0;
+        clock
+    };
+    let estimate = experiment.estimate(&mut now).unwrap();
+    let all: usize = lengths.iter().sum();
+    assert_eq!(estimate.prompt_tokens, all * 4);
+    // A batch, of which 512 tokens at most are read; four arms of a second each.
+    let mut read = 0;
+    for length in &lengths[..16] {
+        if read + length <= 512 {
+            read += length;
+        }
+    }
+    let expected = 4.0 * all as f64 / read as f64;
+    assert!((estimate.seconds - expected).abs() < 1e-9, "{} {expected}", estimate.seconds);
+    assert!(clock < 8.5, "three of the arms are timed, not more");
 }
