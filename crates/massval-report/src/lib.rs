@@ -16,6 +16,7 @@ pub mod html;
 mod palette;
 mod rows;
 pub mod schema;
+mod selected;
 mod sites;
 pub mod table;
 #[cfg(test)]

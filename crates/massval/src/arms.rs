@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use massval_disrupt::{ChannelRef, Intervention, Operator, Selection};
-use massval_eval::{Arm, Summary};
+use massval_disrupt::{ChannelRef, Intervention, Operator, Selection, SiteTally};
+use massval_eval::Arm;
 use massval_hooks::Site;
 use massval_models::Checkpoint;
 use massval_report::schema::{self, ArmRole, FileHash, ScanResult, SiteSelected, SweepPoint};
@@ -126,8 +126,8 @@ pub(crate) fn fixed_k(arm: &Arm) -> Option<usize> {
     arm.intervention.as_ref()?.selection.k()
 }
 
-/// An arm as results show it.
-pub(crate) fn described(arm: &Arm, summary: Option<&Summary>) -> Result<schema::Arm> {
+/// An arm as results show it, with what it did.
+pub(crate) fn described(arm: &Arm, tally: &[SiteTally]) -> Result<schema::Arm> {
     let Some(intervention) = &arm.intervention else {
         return Ok(schema::Arm::baseline(&arm.name));
     };
@@ -143,13 +143,13 @@ pub(crate) fn described(arm: &Arm, summary: Option<&Summary>) -> Result<schema::
     });
     let value = serde_json::to_value(intervention)
         .map_err(|error| Error::Input(format!("arm {}: {error}", arm.name)))?;
-    let tally = summary.map(|summary| summary.tally(&arm.name)).unwrap_or_default();
     let selected = tally
         .iter()
         .map(|tally| SiteSelected {
             site: tally.site.name().to_owned(),
             channels_per_head: tally.channels_per_head(),
-            share: tally.share(),
+            // Roundings of a sum may pass the whole.
+            share: tally.share().min(1.0),
         })
         .collect();
     Ok(schema::Arm {

@@ -122,7 +122,7 @@ fn measured(arm: &Arm, score: &TextScore, bootstrap: &Bootstrap) -> Result<Perpl
         }
     };
     Ok(PerplexityArm {
-        arm: described(arm, None)?,
+        arm: described(arm, &score.tally)?,
         tokens: score.tokens(),
         mean_nll: score.mean_nll(),
         perplexity: score.perplexity(),

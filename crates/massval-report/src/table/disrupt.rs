@@ -1,12 +1,10 @@
 //! The disruption experiment as a terminal table: a row for each arm, a column for each task.
 
-use super::{TableStyle, cut, finish, lines, wrap, wrap_under};
+use super::selected::selected_lines;
+use super::{NAME, TableStyle, cut, finish, lines, wrap, wrap_under};
 use crate::experiment;
 use crate::schema::{Arm, DisruptResult, TaskInfo};
 use crate::words::{self, NONE};
-
-/// Longest name of an arm or task that a table shows whole.
-const NAME: usize = 18;
 
 /// Columns between two cells.
 const GAP: usize = 2;
@@ -15,8 +13,8 @@ const GAP: usize = 2;
 ///
 /// Rows are the arms in the result's order, columns the tasks, contextual ones first; what does not
 /// fit beside each other follows below. Then what limits the result, the comparisons that earn the
-/// name of an effect, those that do not, measures beside the accuracy, and what the arms and tasks
-/// are.
+/// name of an effect, those that do not, measures beside the accuracy, what the arms disrupted, and
+/// what arms and tasks are.
 pub fn disrupt_table(result: &DisruptResult, width: usize, style: TableStyle) -> String {
     let mut out = vec![cut(&words::plain(&result.provenance.model.path_or_name), width)];
     out.extend(wrap(&experiment::summary(result), width));
@@ -32,6 +30,7 @@ pub fn disrupt_table(result: &DisruptResult, width: usize, style: TableStyle) ->
     for task in result.tasks_by_side() {
         out.extend(measure_lines(result, task, width, style));
     }
+    out.extend(selected_lines(result.arms.iter(), width, style));
     out.extend(list("Arms", result.arms.iter().map(experiment::arm_line), width));
     let tasks = result.tasks_by_side().into_iter().map(experiment::task_line);
     out.extend(list("Tasks", tasks, width));

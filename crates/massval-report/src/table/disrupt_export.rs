@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::formats::{csv, escape, or_empty, row, rule};
+use super::selected::{selected_fields, selected_markdown, selected_titles};
 use crate::experiment;
 use crate::schema::{Cell, Comparison, DisruptResult, Score, TaskInfo};
 use crate::words::{self, NONE};
@@ -48,6 +49,7 @@ pub fn disrupt_markdown(result: &DisruptResult) -> String {
     for task in &tasks {
         measures(&mut out, result, task);
     }
+    selected_markdown(&mut out, result.arms.iter());
     list(&mut out, "Arms", result.arms.iter().map(experiment::arm_line));
     list(&mut out, "Tasks", tasks.into_iter().map(experiment::task_line));
     out
@@ -79,22 +81,28 @@ fn list(out: &mut String, title: &str, items: impl Iterator<Item = String>) {
 /// correct,accuracy,low,high,chance,margin_nats,perplexity,diversity,kl_nats,top1_agreement`.
 ///
 /// The reference's scorer has a line of its own, with the metric `reference`; measures that belong
-/// to no scorer stand in the line of the task's own metric.
+/// to no scorer stand in the line of the task's own metric. What the arm disrupted follows, two
+/// columns for each site: `rot_q_channels,rot_q_share`, channels of a head and the share of its
+/// squared norm.
 pub fn disrupt_csv(result: &DisruptResult) -> String {
     let mut out = "arm,role,series,channels_per_head,task,side,metric,n,correct,accuracy,low,high,\
-                   chance,margin_nats,perplexity,diversity,kl_nats,top1_agreement\n"
+                   chance,margin_nats,perplexity,diversity,kl_nats,top1_agreement"
         .to_owned();
+    out += &selected_titles(result.arms.iter());
+    out.push('\n');
     for arm in &result.arms {
         let sweep = arm.sweep.as_ref();
         let series = or_empty(sweep.map(|point| csv(&point.series)));
         let channels = or_empty(sweep.map(|point| point.channels_per_head));
         let start = format!("{},{},{series},{channels}", csv(&arm.name), arm.role.as_str());
+        let selected = selected_fields(arm, result.arms.iter());
         for task in result.tasks_by_side() {
             let Some(cell) = result.cell(&arm.name, &task.name) else { continue };
             out += &format!("{start},{}", scored(task, &csv(&task.metric), &cell.score));
-            out += &beside(cell);
+            out += &format!("{}{selected}\n", beside(cell));
             if let Some(reference) = &cell.metrics.reference {
-                out += &format!("{start},{},,,,,\n", scored(task, "reference", reference));
+                let scored = scored(task, "reference", reference);
+                out += &format!("{start},{scored},,,,,{selected}\n");
             }
         }
     }
@@ -114,7 +122,7 @@ fn scored(task: &TaskInfo, metric: &str, score: &Score) -> String {
 fn beside(cell: &Cell) -> String {
     let metrics = &cell.metrics;
     format!(
-        ",{},{},{},{},{}\n",
+        ",{},{},{},{},{}",
         or_empty(metrics.margin_nats),
         or_empty(metrics.perplexity.as_ref().map(|perplexity| perplexity.value)),
         or_empty(metrics.diversity.map(|diversity| diversity.value)),

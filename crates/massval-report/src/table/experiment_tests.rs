@@ -1,6 +1,7 @@
 //! What the tables of the disruption experiment look like, and that they stay within their width.
 
 use super::*;
+use crate::schema::SiteSelected;
 use crate::testing::{disrupt, perplexity};
 
 fn widest(text: &str) -> usize {
@@ -90,6 +91,42 @@ fn long_and_hostile_names_stay_within_the_width() {
     assert!(!disrupt_markdown(&result).contains(" <b>"));
     let text = disrupt_table(&result, 80, TableStyle::Unicode);
     assert!(widest(&text) <= 80, "{text}");
+}
+
+#[test]
+fn what_was_disrupted_stands_in_every_table() {
+    let result = disrupt();
+    let row = |text: &str, name: &str| {
+        let (_, below) = text.split_once("rot_k").expect("the site");
+        let line = below.lines().find(|line| line.contains(name)).expect("the arm");
+        line.to_owned()
+    };
+    for text in [disrupt_table(&result, 80, TableStyle::Unicode), disrupt_markdown(&result)] {
+        let line = row(&text, "massive, k=2");
+        assert!(line.contains("2.00 (52.4)") && line.contains("2.00 (66.4)"), "{line}");
+    }
+    let csv = disrupt_csv(&result);
+    let (header, _) = csv.split_once('\n').unwrap();
+    let end = ",rot_q_channels,rot_q_share,rot_k_channels,rot_k_share";
+    assert!(header.ends_with(end), "{header}");
+    assert!(csv.lines().any(|line| line.starts_with("none,") && line.ends_with(",,,,")), "{csv}");
+    let line = csv.lines().find(|line| line.starts_with("\"massive, k=2\",")).unwrap();
+    assert!(line.contains(",2,0.523"), "{line}");
+}
+
+#[test]
+fn many_sites_stand_in_blocks() {
+    let mut result = disrupt();
+    let like = result.arms[3].selected[0].clone();
+    let named = |site: &str| SiteSelected { site: site.to_owned(), ..like.clone() };
+    let sites = ["q", "k", "v", "q_normed", "rot_q", "rot_k", "a\u{1b}[2J site, nobody knows"];
+    result.arms[3].selected = sites.map(named).to_vec();
+    for width in [40, 80, 120] {
+        let text = disrupt_table(&result, width, TableStyle::Unicode);
+        assert!(width < 80 || widest(&text) <= width, "{width}: {text}");
+        assert!(!text.contains('\u{1b}') && text.contains("q_normed"), "{text}");
+        assert_eq!(text.matches("1.00 (31.0)").count(), sites.len() + 3, "{text}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod export;
 mod formats;
 mod perplexity;
 mod scan;
+mod selected;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,9 @@ impl TableStyle {
 
 /// From this width on a table shows further columns.
 const WIDE: usize = 100;
+
+/// Longest name of an arm or task that a table shows whole.
+const NAME: usize = 18;
 
 /// How many findings a table lists.
 const TOP: usize = 10;

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::disrupt::list;
 use super::formats::{csv, escape, or_empty, row, rule};
-use super::{TableStyle, cut, finish, lines, wrap};
+use super::selected::{selected_fields, selected_lines, selected_markdown, selected_titles};
+use super::{NAME, TableStyle, cut, finish, lines, wrap};
 use crate::experiment::{self, PERPLEXITY_COLUMNS, PERPLEXITY_LEGEND};
 use crate::schema::{ArmRole, PerplexityResult};
 use crate::words;
@@ -18,7 +19,7 @@ pub fn perplexity_table(result: &PerplexityResult, width: usize, style: TableSty
     let mut header = vec!["arm".to_owned()];
     header.extend(PERPLEXITY_COLUMNS.map(str::to_owned));
     let rows = experiment::perplexity_cells(result).into_iter().map(|(name, cells)| {
-        let mut row = vec![cut(&name, 18)];
+        let mut row = vec![cut(&name, NAME)];
         row.extend(cells);
         row
     });
@@ -26,6 +27,7 @@ pub fn perplexity_table(result: &PerplexityResult, width: usize, style: TableSty
     out.extend(wrap(PERPLEXITY_LEGEND, width));
     let disturbed = result.arms.iter().map(|arm| &arm.arm);
     let disturbed = disturbed.filter(|arm| arm.role != ArmRole::None).map(experiment::arm_line);
+    out.extend(selected_lines(result.arms.iter().map(|arm| &arm.arm), width, style));
     out.extend(list("Arms", disturbed, width));
     finish(out, style)
 }
@@ -47,21 +49,26 @@ pub fn perplexity_markdown(result: &PerplexityResult) -> String {
         line.extend(cells);
         row(&mut out, &line);
     }
-    out + &format!("\n{}\n", escape(PERPLEXITY_LEGEND))
+    out += &format!("\n{}\n", escape(PERPLEXITY_LEGEND));
+    selected_markdown(&mut out, result.arms.iter().map(|arm| &arm.arm));
+    out
 }
 
 /// One line for each arm: `arm,role,series,channels_per_head,tokens,mean_nll,perplexity,low,high,
-/// kl_nats,top1_agreement`.
+/// kl_nats,top1_agreement`, and what the arm disrupted as in [`disrupt_csv`](super::disrupt_csv).
 pub fn perplexity_csv(result: &PerplexityResult) -> String {
     let mut out = "arm,role,series,channels_per_head,tokens,mean_nll,perplexity,low,high,kl_nats,\
-                   top1_agreement\n"
+                   top1_agreement"
         .to_owned();
+    let arms = || result.arms.iter().map(|arm| &arm.arm);
+    out += &selected_titles(arms());
+    out.push('\n');
     for entry in &result.arms {
         let (arm, sweep) = (&entry.arm, entry.arm.sweep.as_ref());
         // Writing to a string cannot fail.
         let _ = writeln!(
             out,
-            "{},{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{},{},{},{}{}",
             csv(&arm.name),
             arm.role.as_str(),
             or_empty(sweep.map(|point| csv(&point.series))),
@@ -73,6 +80,7 @@ pub fn perplexity_csv(result: &PerplexityResult) -> String {
             or_empty(entry.interval.map(|ends| ends.high)),
             or_empty(entry.kl_nats),
             or_empty(entry.top1_agreement),
+            selected_fields(arm, arms()),
         );
     }
     out

@@ -6,8 +6,8 @@ use super::scan;
 use crate::schema::{
     Arm, ArmRole, Cell, CellMetrics, Comparison, DefinedPerplexity, DisruptResult, Diversity,
     EffectSize, InputIdentity, InputSource, Interval, PerplexityArm, PerplexityResult, Progress,
-    Provenance, ResultKind, SCHEMA_VERSION, Score, SweepPoint, TaskInfo, TaskSide, WindowNll,
-    WindowRule,
+    Provenance, ResultKind, SCHEMA_VERSION, Score, SiteSelected, SweepPoint, TaskInfo, TaskSide,
+    WindowNll, WindowRule,
 };
 
 /// Right answers of each arm on each task of [`tasks`].
@@ -52,10 +52,23 @@ fn arms() -> Vec<Arm> {
             ),
             intervention: Some(json!({"operator": "joint_mean", "select": role.as_str(), "k": k})),
             sweep: Some(SweepPoint { series: role.as_str().to_owned(), channels_per_head: k }),
-            selected: Vec::new(),
+            selected: disrupted(role, k),
         }
     };
     CORRECT.iter().map(arm).collect()
+}
+
+fn disrupted(role: ArmRole, k: usize) -> Vec<SiteSelected> {
+    let share = |of_one: f64| match role {
+        ArmRole::Massive => 1.0 - (1.0 - of_one).powi(k as i32),
+        _ => 0.004 * k as f64,
+    };
+    let at = |(site, of_one): (&str, f64)| SiteSelected {
+        site: site.to_owned(),
+        channels_per_head: k as f64,
+        share: share(of_one),
+    };
+    [("rot_q", 0.31), ("rot_k", 0.42)].map(at).to_vec()
 }
 
 fn tasks() -> Vec<TaskInfo> {

@@ -30,6 +30,7 @@ pub fn disrupt_page(result: &DisruptResult) -> Result<String> {
         ("model", escape::html(&model)),
         ("notes", parts::notes(result)),
         ("provenance", run::provenance(&result.provenance, &[])),
+        ("selected", parts::selected(result)),
         ("schema", SCHEMA_VERSION.to_string()),
         ("style", format!("{STYLE}{OWN_STYLE}")),
         ("summary", escape::html(&experiment::summary(result))),

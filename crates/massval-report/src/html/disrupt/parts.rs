@@ -7,6 +7,7 @@ use crate::experiment;
 use crate::html::elements::{body_cells, opening_row, push};
 use crate::html::escape::html;
 use crate::schema::{Comparison, DisruptResult, Score, TaskInfo};
+use crate::selected;
 use crate::words::NONE;
 
 /// What limits the result, each in a box.
@@ -156,6 +157,23 @@ pub(super) fn measures(result: &DisruptResult) -> String {
         "<section aria-labelledby=\"h-measures\">\n<h2 id=\"h-measures\">Further measures</h2>\n\
          {tables}</section>\n\n"
     )
+}
+
+/// What each arm disrupted; empty where nothing is known.
+pub(super) fn selected(result: &DisruptResult) -> String {
+    let Some(selected) = selected::selected(result.arms.iter()) else { return String::new() };
+    let mut out = scroll("Disrupted channels");
+    let head = std::iter::once("disrupted".to_owned());
+    let head = head.chain(selected.sites.iter().map(|site| html(site)));
+    out += &opening_row(&head.collect::<Vec<_>>(), &[0]);
+    for (arm, cells) in &selected.rows {
+        let row = format_args!("<tr><th scope=\"row\" class=\"text\">{}</th>", html(arm));
+        push(&mut out, row);
+        body_cells(&mut out, cells, &[]);
+    }
+    out += "</tbody></table></div>\n";
+    push(&mut out, format_args!("<p class=\"soft\">{}</p>\n", html(selected::LEGEND)));
+    out
 }
 
 /// Every arm with its intervention, in a sentence and as the value that ran.

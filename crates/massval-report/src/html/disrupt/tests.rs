@@ -49,6 +49,14 @@ fn effects_stand_apart_from_the_rest() {
 }
 
 #[test]
+fn what_was_disrupted_is_a_table() {
+    let page = page();
+    let (_, arms) = page.split_once("<h2 id=\"h-arms\">").unwrap();
+    assert!(arms.contains("<th scope=\"col\">rot_k</th>"), "{arms}");
+    assert!(arms.contains("<td>2.00 (52.4)</td><td>2.00 (66.4)</td>"), "{arms}");
+}
+
+#[test]
 fn limits_stand_at_the_top() {
     let page = page();
     let (header, _) = page.split_once("</header>").unwrap();

@@ -69,6 +69,11 @@ fn arms<'a>(field: impl Fn(usize) -> String, arms: impl Iterator<Item = &'a Arm>
             }
             (_, Some(_), _) => {}
         }
+        for (j, selected) in arm.selected.iter().enumerate() {
+            let name = |name: &str| format!("{}.selected[{j}].{name}", field(i));
+            finite(name("channels_per_head"), selected.channels_per_head)?;
+            share(name("share"), selected.share)?;
+        }
     }
     Ok(())
 }
