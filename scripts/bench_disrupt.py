@@ -6,17 +6,15 @@ the seconds from the loaded model to the last answer (prompts tokenized, answers
 written to files), the same with loading, and the wall-clock seconds of the whole process, Python's imports included.
 Peak memory is the kernel's figure for the whole process (`ru_maxrss`), pages of memory-mapped files included.
 """
-import argparse
 import json
 import os
 import pathlib
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 
-from bench_scan import fetch_model, hf_folder, machine, measure
+import peers
 
 # What massval is asked to do. `disrupt` runs the undisturbed model as well.
 TASK = "passkey_reference:preset=wrapped"
@@ -28,15 +26,13 @@ DISRUPT = (
 # What the peer is asked to do: the role of an arm in massval's result, and the peer's name for it.
 ARMS = {"none": "none", "bottom": "bottom-k:1", "massive": "top-k:1"}
 
-# `massval --timings` says how long it took on stderr: "massval: load 0.512 s", "massval: disrupt 41.734 s".
-TIMING = re.compile(r"^massval: (\w+) ([0-9.]+) s$", re.MULTILINE)
 SECONDS = ["load_s", "run_s", "loaded_run_s", "wall_s"]
 
 
 def main():
     arguments = parse()
-    model = arguments.model or fetch_model(arguments)
-    folder = hf_folder(arguments, model)
+    model = arguments.model or peers.fetch_model(arguments)
+    folder = peers.hf_folder(arguments, model)
     ours, theirs = [], []
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as scratch:
@@ -55,7 +51,7 @@ def main():
     report = summary(ours, theirs) | {
         "model": model.name,
         "rounds": arguments.rounds,
-        "machine": machine(),
+        "machine": peers.machine(),
         "load_before": load_before,
         "load_after": os.getloadavg()[0],
     }
@@ -67,17 +63,11 @@ def main():
 
 
 def parse():
-    parser = argparse.ArgumentParser(prog="bench-disrupt.sh", description="massval disrupt against transformers")
-    parser.add_argument("--massval", type=lambda path: pathlib.Path(path).resolve(), required=True)
-    parser.add_argument("--repository", type=pathlib.Path, required=True)
-    parser.add_argument("--cache", type=pathlib.Path, required=True)
-    parser.add_argument("--model", type=lambda path: pathlib.Path(path).resolve(), help="a Llama GGUF")
+    parser = peers.parser("bench-disrupt.sh", "massval disrupt against transformers", rounds=3)
     parser.add_argument("--items", type=int, default=200)
     parser.add_argument("--max-new-tokens", type=int, default=8)
     parser.add_argument("--peer-batch", type=int, default=20, help="items that transformers runs together")
     parser.add_argument("--peer-attention", choices=["eager", "sdpa"], default="sdpa")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=pathlib.Path, help="write every number here as JSON")
     arguments = parser.parse_args()
     if min(arguments.rounds, arguments.items, arguments.max_new_tokens, arguments.peer_batch) < 1:
         parser.error("--rounds, --items, --max-new-tokens and --peer-batch must be at least 1")
@@ -91,8 +81,8 @@ def massval_command(arguments, template, model, out):
 
 
 def run_massval(arguments, model, out):
-    output, errors, wall, peak = measure(massval_command(arguments, DISRUPT, model, out))
-    seconds = {step: float(number) for step, number in TIMING.findall(errors)}
+    output, errors, wall, peak = peers.measure(massval_command(arguments, DISRUPT, model, out))
+    seconds = peers.timings(errors)
     if not {"load", "disrupt"} <= seconds.keys():
         sys.exit(f"bench-disrupt: massval --timings named {sorted(seconds) or 'nothing'}, not load and disrupt")
     cells = {cell["arm"]: cell for cell in output["cells"]}
@@ -117,7 +107,7 @@ def run_peer(arguments, folder, items):
     command += ["--max-new-tokens", arguments.max_new_tokens]
     for arm in ARMS.values():
         command += ["--arm", arm]
-    result, _, wall, peak = measure(command)
+    result, _, wall, peak = peers.measure(command)
     arms = dict(zip(ARMS, result["arms"]))
     return result | {
         "items": {role: len(arm["answers"]) for role, arm in arms.items()},

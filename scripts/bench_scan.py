@@ -5,26 +5,20 @@ seconds of the forward pass with capture and norms, as each side reports them ab
 (findings and summaries included), the peer's first pass, and the peer's second pass in the same process (warm, so the harder one to meet). Peak memory is
 the kernel's figure for the whole process (`ru_maxrss`), pages of memory-mapped files included.
 """
-import argparse
 import json
 import os
 import pathlib
-import platform
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 
-# `massval --timings` says how long it took on stderr: "massval: load 0.512 s", "massval: scan 1.734 s".
-TIMING = re.compile(r"^massval: (\w+) ([0-9.]+) s$", re.MULTILINE)
+import peers
 
 
 def main():
     arguments = parse()
-    model = arguments.model or fetch_model(arguments)
-    folder = hf_folder(arguments, model)
+    model = arguments.model or peers.fetch_model(arguments)
+    folder = peers.hf_folder(arguments, model)
     ours, theirs = [], []
     load_before = os.getloadavg()[0]
     for round_number in range(arguments.rounds):
@@ -39,7 +33,7 @@ def main():
     report = summary(ours, theirs) | {
         "model": model.name,
         "rounds": arguments.rounds,
-        "machine": machine(),
+        "machine": peers.machine(),
         "load_before": load_before,
         "load_after": os.getloadavg()[0],
     }
@@ -49,15 +43,9 @@ def main():
 
 
 def parse():
-    parser = argparse.ArgumentParser(prog="bench-scan.sh", description="massval scan against transformers")
-    parser.add_argument("--massval", type=lambda path: pathlib.Path(path).resolve(), required=True)
-    parser.add_argument("--repository", type=pathlib.Path, required=True)
-    parser.add_argument("--cache", type=pathlib.Path, required=True)
-    parser.add_argument("--model", type=lambda path: pathlib.Path(path).resolve(), help="a Llama GGUF")
+    parser = peers.parser("bench-scan.sh", "massval scan against transformers", rounds=5)
     parser.add_argument("--text", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("--tokens", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=pathlib.Path, help="write every number here as JSON")
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.tokens < 1:
         parser.error("--rounds and --tokens must be at least 1")
@@ -66,30 +54,13 @@ def parse():
     return arguments
 
 
-def fetch_model(arguments):
-    script = arguments.repository / "scripts/fetch-smollm2.sh"
-    output = subprocess.run([script], check=True, stdout=subprocess.PIPE, text=True).stdout
-    return pathlib.Path(output.strip())
-
-
-def hf_folder(arguments, model):
-    """The same weights as a Hugging Face folder, made once for each GGUF of this name, size and age."""
-    state = model.stat()
-    folder = arguments.cache / f"hf-{model.stem}-{state.st_size}-{int(state.st_mtime)}"
-    if not folder.exists():
-        script = arguments.repository / "scripts/gguf_to_hf.py"
-        quiet = os.environ | {"TQDM_DISABLE": "1"}
-        subprocess.run([sys.executable, script, model, folder], check=True, stdout=sys.stderr, env=quiet)
-    return folder
-
-
 def run_massval(arguments, model):
     # The peer looks at Q, K and V alone, so massive activations are left out here too.
     options = ["--max-tokens", str(arguments.tokens), "--no-special-tokens", "--no-activations"]
     with tempfile.TemporaryDirectory() as scratch:
         command = [arguments.massval, "scan", model, "--text", arguments.text, *options, "--out", scratch]
-        output, errors, wall, peak = measure([*command, "--json", "--timings"])
-    seconds = {step: float(number) for step, number in TIMING.findall(errors)}
+        output, errors, wall, peak = peers.measure([*command, "--json", "--timings"])
+    seconds = peers.timings(errors)
     if not {"load", "scan"} <= seconds.keys():
         sys.exit(f"bench-scan: massval --timings named {sorted(seconds) or 'nothing'}, not load and scan")
     return {
@@ -105,27 +76,10 @@ def run_massval(arguments, model):
 def run_peer(arguments, folder):
     script = arguments.repository / "scripts/peer_scan.py"
     command = [sys.executable, script, folder, "--text", arguments.text]
-    result, _, wall, peak = measure([*command, "--max-tokens", str(arguments.tokens), "--repeat", "1"])
+    result, _, wall, peak = peers.measure([*command, "--max-tokens", str(arguments.tokens), "--repeat", "1"])
     if result["tokens"] != arguments.tokens:
         sys.exit(f"bench-scan: {arguments.text} has {result['tokens']} tokens, {arguments.tokens} are asked for")
     return result | {"wall_s": wall, "peak_rss_bytes": peak}
-
-
-def measure(command):
-    """Runs a command to its end: the JSON on its stdout, its stderr, wall-clock seconds, peak resident bytes."""
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        began = time.perf_counter()
-        process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        errors.seek(0)
-        said = errors.read().decode(errors="replace")
-        if process.returncode != 0:
-            sys.stderr.write(said[-2000:])
-            sys.exit(f"bench-scan: exit status {process.returncode} from {' '.join(map(str, command))}")
-        output.seek(0)
-        return json.load(output), said, wall, usage.ru_maxrss * 1024
 
 
 def summary(ours, theirs):
@@ -149,15 +103,6 @@ def summary(ours, theirs):
         "massval_runs": ours,
         "transformers_runs": theirs,
     }
-
-
-def machine():
-    name = platform.processor() or platform.machine()
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        name = names[0] if names else name
-    return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
 def print_table(report):

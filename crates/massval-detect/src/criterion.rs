@@ -178,10 +178,22 @@ fn median(values: &mut [f64]) -> f64 {
 impl fmt::Display for Criterion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::HeadMean { lambda } => write!(f, "head-mean:{lambda}"),
-            Self::LayerMean { lambda } => write!(f, "layer-mean:{lambda}"),
+            Self::HeadMean { lambda } => write!(f, "head-mean:{}", Number(*lambda)),
+            Self::LayerMean { lambda } => write!(f, "layer-mean:{}", Number(*lambda)),
             Self::TopK { k } => write!(f, "top-k:{k}"),
-            Self::Mad { k } => write!(f, "mad:{k}"),
+            Self::Mad { k } => write!(f, "mad:{}", Number(*k)),
+        }
+    }
+}
+
+/// A number without hundreds of digits.
+struct Number(f64);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            x if x == 0.0 || (1e-6..1e9).contains(&x.abs()) => write!(f, "{x}"),
+            x => write!(f, "{x:e}"),
         }
     }
 }

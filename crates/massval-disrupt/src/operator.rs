@@ -92,6 +92,10 @@ impl Operator {
 impl fmt::Display for Operator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // Hundreds of digits would hide the rest of a sentence.
+            Self::Scale { factor } if !(1e-6..1e9).contains(&factor.abs()) && *factor != 0.0 => {
+                write!(f, "scale:{factor:e}")
+            }
             Self::Scale { factor } => write!(f, "scale:{factor}"),
             other => f.pad(other.name()),
         }
@@ -151,6 +155,17 @@ mod tests {
             assert_eq!(operator.to_string().parse::<Operator>().unwrap(), operator);
             let json = serde_json::to_string(&operator).unwrap();
             assert_eq!(serde_json::from_str::<Operator>(&json).unwrap(), operator);
+        }
+    }
+
+    #[test]
+    fn factors_are_short_and_read_back() {
+        for (factor, text) in
+            [(0.5, "0.5"), (2.0, "2"), (0.0, "0"), (-1e308, "-1e308"), (3e-9, "3e-9")]
+        {
+            let operator = Operator::Scale { factor };
+            assert_eq!(operator.to_string(), format!("scale:{text}"));
+            assert_eq!(operator.to_string().parse::<Operator>().unwrap(), operator);
         }
     }
 

@@ -76,7 +76,7 @@ pub enum Error {
         found: String,
     },
     /// A field contradicts another field, or holds a value that cannot be.
-    #[error("field `{field}` of the result: {reason}")]
+    #[error("not a valid result, `{field}`: {reason}")]
     Field {
         /// Path of the field, for example `sites[3].norms`.
         field: String,

@@ -1,6 +1,7 @@
-//! From the name of a set to a task: how long answers may be, and which of the reference's rules applies.
+//! From a set of the catalog to a task: how long answers may be, and which of the reference's rules applies.
 
 use massval_data::catalog::{self, Spec};
+use massval_data::read::Schema;
 use massval_data::{Encode, Gold};
 use massval_eval::Task;
 use massval_eval::score::ReferenceRule;
@@ -30,7 +31,7 @@ pub fn task<'a>(
         (None, Some(_)) => None,
         (None, None) => Some(ITEMS),
     };
-    let (write, rule) = answers(dataset.name(), &dataset.item(0)?.gold);
+    let (write, rule) = answers(spec.entry().schema(), &dataset.item(0)?.gold);
     let mut task = Task::new(dataset, items, write)?;
     spec.entry().description.clone_into(&mut task.item);
     task.rule = rule.filter(|_| task.ask.write > 0);
@@ -40,12 +41,12 @@ pub fn task<'a>(
 /// Items of a set that makes as many as one likes.
 const ITEMS: usize = 100;
 
-/// Tokens that an answer may have, and the reference's rule for it, by the set's name and kind of answer.
-fn answers(name: &str, gold: &Gold) -> (usize, Option<ReferenceRule>) {
-    match (name, gold) {
-        ("gsm8k", _) => (500, Some(ReferenceRule::LastNumber)),
-        ("aqua", _) => (1000, Some(ReferenceRule::OptionText)),
-        ("squad", _) => (32, Some(ReferenceRule::Squad)),
+/// Tokens that an answer may have, and the reference's rule for it, by the set's schema and kind of answer.
+fn answers(schema: Option<Schema>, gold: &Gold) -> (usize, Option<ReferenceRule>) {
+    match (schema, gold) {
+        (Some(Schema::Gsm8k), _) => (500, Some(ReferenceRule::LastNumber)),
+        (Some(Schema::Aqua), _) => (1000, Some(ReferenceRule::OptionText)),
+        (Some(Schema::Squad), _) => (32, Some(ReferenceRule::Squad)),
         (_, Gold::Digits { digits }) => {
             // A token for each digit is what most tokenizers need, and a few for words before them.
             (digits.len() + 10, Some(ReferenceRule::PasskeySubstring))

@@ -29,6 +29,15 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The upstream schema of its file, for sets that are read as they are published.
+    #[must_use]
+    pub const fn schema(&self) -> Option<Schema> {
+        match self.kind {
+            Kind::File(schema) => Some(schema),
+            _ => None,
+        }
+    }
+
     /// The options it has, with their defaults; null where the file decides.
     ///
     /// # Errors

@@ -117,12 +117,13 @@ impl Windows {
     }
 
     fn too_short(&self, tokens: usize) -> String {
+        let has = format!("the text has {tokens} token{}", if tokens == 1 { "" } else { "s" });
         match self.tail {
             Tail::Drop => format!(
-                "the text has {tokens} tokens, too few for one window of {}; take shorter windows, or keep a short one",
+                "{has}, too few for one window of {}; take shorter windows, or keep a short one",
                 self.length
             ),
-            Tail::Keep => format!("the text has {tokens} tokens, too few to score one"),
+            Tail::Keep => format!("{has}, too few to score one"),
         }
     }
 }

@@ -71,6 +71,8 @@ fn arms_must_make_sense() {
         r.arms[1].role = ArmRole::None;
     });
     assert!(two.contains("arms[1].role"), "{two}");
+    let more = rejected(|r| r.arms[3].selected[1].share = 1.5);
+    assert!(more.contains("`arms[3].selected[1].share`: is 1.5"), "{more}");
     let busy = rejected(|r| r.arms[0].intervention = Some(serde_json::json!({})));
     assert!(busy.contains("arms[0].intervention"), "{busy}");
 }
