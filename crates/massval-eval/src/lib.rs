@@ -36,6 +36,6 @@ pub use folder::RunFolder;
 pub use prompt::{Form, ModelTokens};
 pub use record::{Answer, End, Record};
 pub use subject::target;
-pub use summary::{CellSummary, Compared, DIVERSITY_N, Summary};
+pub use summary::{CellSummary, Compared, DIVERSITY_N, Resampled, Summary};
 pub use task::{Ask, Column, Metric, Task};
 pub use text::{TextScore, TextWindow, WindowScore, score_text};

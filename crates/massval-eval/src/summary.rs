@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use massval_disrupt::SiteTally;
 
 use crate::diversity::{Words, ngram_diversity};
-use crate::stats::{self, Bootstrap, Comparison, Interval, PairedTable, mcnemar};
+use crate::stats::{self, Bootstrap, Comparison, Interval, PairedTable, WindowLoss, mcnemar};
 use crate::{Arm, Column, End, Error, Metric, Record, Result, Task};
 
 /// The records of an experiment, reduced as they come: a few numbers for each item and arm.
@@ -43,17 +43,43 @@ pub struct CellSummary {
     /// Mean of the log-likelihood of the best right alternative less that of the best other one, nats.
     pub margin: Option<f64>,
     /// `exp` of the mean negative log-probability of the tokens of the right answer given the prompt.
-    pub gold_perplexity: Option<f64>,
+    pub gold_perplexity: Option<Resampled>,
     /// Mean over the answers of the reference's perplexity of each: of its tokens but the first, without the
     /// prompt. Answers of one token are left out, as the reference leaves them out.
-    pub own_perplexity: Option<f64>,
+    pub own_perplexity: Option<Resampled>,
     /// Mean over the answers of the share of distinct word pairs, the reference's measure.
-    pub diversity: Option<f64>,
+    pub diversity: Option<Resampled>,
     /// Mean KL divergence of the prediction after the prompt from the undisturbed one, nats.
     pub kl: Option<f64>,
     /// Share of items whose likeliest next token is the undisturbed model's.
     pub top1_agreement: Option<f64>,
 }
+
+/// A measure with its bootstrap interval over the items, or their pairs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Resampled {
+    /// The measure.
+    pub value: f64,
+    /// Its interval; `None` where there are fewer than five items, or an end is too large for a float.
+    pub interval: Option<Interval>,
+}
+
+impl Resampled {
+    /// `value` with its interval, if it is finite; `resample` is asked only if there are enough `items`.
+    fn new(
+        value: f64,
+        items: usize,
+        resample: impl FnOnce() -> Result<Interval, stats::Error>,
+    ) -> Option<Self> {
+        let enough = value.is_finite() && items >= FEWEST;
+        let interval = enough.then(resample).and_then(Result::ok);
+        value.is_finite().then_some(Self { value, interval })
+    }
+}
+
+/// Items below which nothing is resampled: it would say nothing.
+const FEWEST: usize = 5;
 
 /// Length of the n-grams whose variety is measured: the reference's.
 pub const DIVERSITY_N: usize = 2;
@@ -135,7 +161,7 @@ impl Summary {
         task: &Task<'_>,
         column: &Column,
         arm: &str,
-        level: f64,
+        bootstrap: &Bootstrap,
     ) -> Result<Option<CellSummary>> {
         let items = self.items(task, arm);
         if items.is_empty() {
@@ -144,7 +170,7 @@ impl Summary {
         let right = outcomes(items, column)?;
         let share = |right: &[bool]| -> Result<(usize, Interval)> {
             let hits = right.iter().filter(|right| **right).count();
-            Ok((hits, stats::wilson(hits as u64, right.len() as u64, level)?))
+            Ok((hits, stats::wilson(hits as u64, right.len() as u64, bootstrap.level)?))
         };
         let (hits, accuracy) = share(&right)?;
         let by_reference = match column.metric {
@@ -161,28 +187,38 @@ impl Summary {
             let values: Option<Vec<f64>> = items.iter().map(value).collect();
             values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
         };
-        let gold: Option<Vec<(f64, usize)>> = items.iter().map(|item| item.gold).collect();
-        let gold_perplexity = gold.map(|gold| {
-            let (nll, tokens) =
-                gold.iter().fold((0.0, 0), |(nll, n), (more, tokens)| (nll + more, n + tokens));
-            (nll / tokens.max(1) as f64).exp()
-        });
-        let own: Vec<f64> = items
+        let gold: Option<Vec<WindowLoss>> = items
             .iter()
-            .filter_map(|item| item.own)
-            .map(|(nll, tokens)| (nll / tokens.max(1) as f64).exp())
+            .map(|item| item.gold.map(|(nll, tokens)| WindowLoss { nll, tokens }))
             .collect();
+        let gold_perplexity = gold.and_then(|gold| {
+            let nll: f64 = gold.iter().map(|answer| answer.nll).sum();
+            let tokens: usize = gold.iter().map(|answer| answer.tokens).sum();
+            let value = (nll / tokens.max(1) as f64).exp();
+            Resampled::new(value, gold.len(), || stats::perplexity(&gold, bootstrap))
+        });
+        let resampled = |values: Vec<(f64, Option<usize>)>| {
+            let (values, pairs): (Vec<f64>, Vec<Option<usize>>) = values.into_iter().unzip();
+            let pairs: Option<Vec<usize>> = pairs.into_iter().collect();
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let resample = || stats::mean(&values, pairs.as_deref(), bootstrap);
+            Resampled::new(mean, values.len(), resample)
+        };
+        let own = |item: &Reduced| {
+            let (nll, tokens) = item.own?;
+            Some(((nll / tokens.max(1) as f64).exp(), item.pair))
+        };
+        let diversity: Option<Vec<_>> =
+            items.iter().map(|item| Some((item.diversity?, item.pair))).collect();
         Ok(Some(CellSummary {
             items: items.len(),
             right: hits,
             accuracy,
             reference: by_reference,
             margin: mean(&|item| item.margin),
-            gold_perplexity: gold_perplexity.filter(|value| value.is_finite()),
-            own_perplexity: (!own.is_empty())
-                .then(|| own.iter().sum::<f64>() / own.len() as f64)
-                .filter(|value| value.is_finite()),
-            diversity: mean(&|item| item.diversity),
+            gold_perplexity,
+            own_perplexity: resampled(items.iter().filter_map(own).collect()),
+            diversity: diversity.and_then(resampled),
             kl: mean(&|item| item.kl),
             top1_agreement: mean(&|item| item.same_top.map(|same| f64::from(u8::from(same)))),
         }))

@@ -185,8 +185,8 @@ const MEASURES: [Measure; 6] = [
         m.reference.map(|score| percent(score.accuracy))
     }),
     ("margin", "right answer over the best wrong one, nats", |m| m.margin_nats.map(short)),
-    ("perplexity", "", |m| m.perplexity.as_ref().map(|p| short(p.value))),
-    ("diversity", "", |m| m.diversity.map(|d| short(d.value))),
+    ("perplexity", "", |m| m.perplexity.as_ref().map(|p| with_interval(p.value, p.interval))),
+    ("diversity", "", |m| m.diversity.map(|d| with_interval(d.value, d.interval))),
     ("KL", "from the undisturbed model, nats", |m| m.kl_nats.map(short)),
     ("top-1", "agreement with the undisturbed model, %", |m| m.top1_agreement.map(percent)),
 ];

@@ -80,8 +80,7 @@ pub fn disrupt(
     let mut cells = Vec::new();
     for (task, column) in columns() {
         for arm in &experiment.arms {
-            let level = options.bootstrap.level;
-            if let Some(summary) = summary.cell(task, column, &arm.name, level)? {
+            if let Some(summary) = summary.cell(task, column, &arm.name, &options.bootstrap)? {
                 cells.push(cell(&arm.name, &column.name, &summary)?);
             }
         }
@@ -197,10 +196,16 @@ fn cell(arm: &str, task: &str, summary: &CellSummary) -> Result<Cell> {
                 None => None,
             },
             margin_nats: summary.margin,
-            perplexity: own
-                .or(gold)
-                .map(|(value, what)| DefinedPerplexity { value, definition: what.to_owned() }),
-            diversity: summary.diversity.map(|value| Diversity { n_gram: DIVERSITY_N, value }),
+            perplexity: own.or(gold).map(|(measured, what)| DefinedPerplexity {
+                value: measured.value,
+                interval: measured.interval.as_ref().map(bounds),
+                definition: what.to_owned(),
+            }),
+            diversity: summary.diversity.map(|measured| Diversity {
+                n_gram: DIVERSITY_N,
+                value: measured.value,
+                interval: measured.interval.as_ref().map(bounds),
+            }),
             kl_nats: summary.kl.map(|kl| kl.max(0.0)),
             top1_agreement: summary.top1_agreement,
         },

@@ -45,18 +45,20 @@ pub(super) enum Anchor {
 pub(super) struct Canvas<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
     scale: f64,
+    /// How far text is set lower, in parts of its size.
+    lower: f64,
 }
 
 impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
-    /// A white canvas of `scale` pixels for each unit.
-    pub(super) fn new(area: &'a DrawingArea<DB, Shift>, scale: u32) -> Result<Self> {
+    /// A white canvas of `scale` pixels for each unit. Text is set lower by `lower` of its size.
+    pub(super) fn new(area: &'a DrawingArea<DB, Shift>, scale: u32, lower: f64) -> Result<Self> {
         static FONT_READ: OnceLock<bool> = OnceLock::new();
         let read = || register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).is_ok();
         if !*FONT_READ.get_or_init(read) {
             return Err(Error::Draw("the built-in font cannot be read".to_owned()));
         }
         area.fill(&WHITE).map_err(draw_error)?;
-        Ok(Self { area, scale: f64::from(scale) })
+        Ok(Self { area, scale: f64::from(scale), lower })
     }
 
     fn at(&self, (x, y): (f64, f64)) -> (i32, i32) {
@@ -134,9 +136,10 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
             Anchor::Right => HPos::Right,
         };
         let font = (FONT, size * self.scale).into_font();
-        let font = match anchor {
-            Anchor::Upward => font.transform(FontTransform::Rotate270),
-            _ => font,
+        let lower = self.lower * size;
+        let (font, at) = match anchor {
+            Anchor::Upward => (font.transform(FontTransform::Rotate270), (at.0 + lower, at.1)),
+            _ => (font, (at.0, at.1 + lower)),
         };
         let style: TextStyle<'_> = TextStyle::from(font).color(&colour);
         let style = style.pos(Pos::new(horizontal, VPos::Center));

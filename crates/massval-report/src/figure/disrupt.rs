@@ -7,7 +7,8 @@ use super::{Figure, hues};
 use crate::error::Result;
 use crate::experiment::percent_level;
 use crate::schema::{
-    Arm, Cell, CellMetrics, DisruptResult, ModelIdentity, PerplexityArm, PerplexityResult, TaskInfo,
+    Arm, Cell, CellMetrics, DisruptResult, Interval, ModelIdentity, PerplexityArm,
+    PerplexityResult, TaskInfo,
 };
 use crate::words;
 
@@ -36,10 +37,12 @@ pub fn accuracy_bars(result: &DisruptResult) -> Result<Figure> {
 /// # Errors
 /// No cell has a diversity, or there are more than can be drawn.
 pub fn diversity_bars(result: &DisruptResult) -> Result<Figure> {
-    let groups = measured(result, |metrics| metrics.diversity.map(|diversity| diversity.value));
+    let groups = measured(result, |metrics| {
+        metrics.diversity.map(|diversity| (diversity.value, diversity.interval))
+    });
     let mut cells = result.cells.iter();
     let n_gram = cells.find_map(|cell| Some(cell.metrics.diversity?.n_gram)).unwrap_or(0);
-    let label = format!("share of distinct {n_gram}-grams");
+    let label = labelled(&format!("share of distinct {n_gram}-grams"), &groups, result.confidence);
     bars("Diversity of the answers", label, Axis::Linear(1.0), groups, result)
 }
 
@@ -49,9 +52,11 @@ pub fn diversity_bars(result: &DisruptResult) -> Result<Figure> {
 /// # Errors
 /// No cell has a perplexity, or there are more than can be drawn.
 pub fn perplexity_bars(result: &DisruptResult) -> Result<Figure> {
-    let groups = measured(result, |metrics| metrics.perplexity.as_ref().map(|p| p.value));
+    let groups =
+        measured(result, |metrics| metrics.perplexity.as_ref().map(|p| (p.value, p.interval)));
     let axis = Axis::for_perplexities(&groups);
-    bars("Perplexity by task", "perplexity".to_owned(), axis, groups, result)
+    let label = labelled("perplexity", &groups, result.confidence);
+    bars("Perplexity by task", label, axis, groups, result)
 }
 
 /// Perplexity of a text under every arm, with intervals where there are any.
@@ -63,9 +68,12 @@ pub fn text_perplexity_bars(result: &PerplexityResult) -> Result<Figure> {
         let ends = arm.interval.map(|ends| (ends.low, ends.high));
         Some(Bar { value: arm.perplexity, ends })
     };
+    let windows = result.arms.iter().map(|arm| arm.windows.len()).max().unwrap_or(0);
+    let without =
+        if result.arms.iter().any(|arm| arm.interval.is_some()) { "" } else { ": no interval" };
     let groups = vec![Group {
         name: words::plain(&result.text),
-        remark: String::new(),
+        remark: format!("{}{without}", words::plural(windows, "window")),
         section: "",
         mark: None,
         bars: result.arms.iter().map(bar).collect(),
@@ -73,7 +81,7 @@ pub fn text_perplexity_bars(result: &PerplexityResult) -> Result<Figure> {
     let arms: Vec<&Arm> = result.arms.iter().map(|arm| &arm.arm).collect();
     Bars {
         title: title("Perplexity of a text", &result.provenance.model),
-        label: "perplexity".to_owned(),
+        label: labelled("perplexity", &groups, result.confidence),
         axis: Axis::for_perplexities(&groups),
         groups,
         arms: named_hues(&arms),
@@ -111,13 +119,31 @@ fn groups(result: &DisruptResult, value: impl Fn(&Cell) -> Option<Bar>) -> Vec<G
     result.tasks_by_side().into_iter().map(group).collect()
 }
 
-/// A group for each task on which `value` was measured under some arm.
-fn measured(result: &DisruptResult, value: impl Fn(&CellMetrics) -> Option<f64>) -> Vec<Group> {
-    let bar = |cell: &Cell| value(&cell.metrics).map(|value| Bar { value, ends: None });
+/// A group for each task on which a value, and its interval, was measured under some arm.
+fn measured(
+    result: &DisruptResult,
+    measure: impl Fn(&CellMetrics) -> Option<(f64, Option<Interval>)>,
+) -> Vec<Group> {
+    let bar = |cell: &Cell| {
+        let (value, ends) = measure(&cell.metrics)?;
+        Some(Bar { value, ends: ends.map(|ends| (ends.low, ends.high)) })
+    };
     let mut groups = groups(result, bar);
+    for (group, task) in groups.iter_mut().zip(result.tasks_by_side()) {
+        // The metric is of the accuracy.
+        group.remark = format!("n={}", task.items);
+    }
     groups.retain(|group| group.bars.iter().any(Option::is_some));
-    groups.iter_mut().for_each(|group| group.remark.clear());
     groups
+}
+
+/// The label of an axis, with the level of the intervals where there are any.
+fn labelled(label: &str, groups: &[Group], level: f64) -> String {
+    let mut bars = groups.iter().flat_map(|group| group.bars.iter().flatten());
+    match bars.any(|bar| bar.ends.is_some()) {
+        true => format!("{label}, {} % interval", percent_level(level)),
+        false => label.to_owned(),
+    }
 }
 
 /// Names and colours of arms: arms of one role share its hue, the later the darker.

@@ -9,7 +9,7 @@ use crate::error::Result;
 const ROW: f64 = 18.0;
 const AFTER: f64 = 20.0;
 /// Width of a character of 11 units, on average and a little more.
-const CHARACTER: f64 = 6.6;
+const CHARACTER: f64 = 6.2;
 
 /// Entries with their places, relative to the legend's corner.
 pub(super) struct Legend<'a> {

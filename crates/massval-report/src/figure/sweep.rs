@@ -10,6 +10,7 @@ use super::canvas::{Anchor, Canvas, INK, LINE, SOFT, tick_label, ticks};
 use super::legend::Legend;
 use super::{Content, Figure, hues};
 use crate::error::{Error, Result};
+use crate::experiment::percent_level;
 use crate::schema::{DisruptResult, TaskSide};
 use crate::words;
 
@@ -29,8 +30,19 @@ pub(super) struct Sweep {
     /// Names of the places along the x axis; `none` is the baseline.
     places: Vec<String>,
     panels: Vec<Panel>,
-    /// Name, colour and side of each line.
-    tasks: Vec<(String, RGBColor, TaskSide)>,
+    tasks: Vec<Task>,
+    /// Level of the bands, in percent.
+    level: String,
+}
+
+/// A line in each panel.
+#[derive(Debug, Clone)]
+struct Task {
+    name: String,
+    hue: RGBColor,
+    side: TaskSide,
+    /// Accuracy of guessing in percent.
+    chance: Option<f64>,
 }
 
 #[derive(Debug, Clone)]
@@ -42,7 +54,8 @@ struct Panel {
 
 /// Accuracy over the number of channels disturbed in each head (*Massive Values in Self-Attention
 /// Modules*, figure of the performance across metrics): a panel for each series, a line with its
-/// Wilson band for each task; filled points are contextual tasks, hollow ones parametric.
+/// Wilson band for each task; filled points are contextual tasks, hollow ones parametric; a dashed
+/// line is the level of chance.
 ///
 /// # Errors
 /// No arm belongs to a sweep, or there are more than can be drawn.
@@ -65,7 +78,12 @@ pub fn sweep(result: &DisruptResult) -> Result<Figure> {
     let tasks = result.tasks_by_side();
     let tasks = tasks.iter().enumerate().map(|(i, task)| {
         let earlier = tasks.iter().take(i).filter(|other| other.side == task.side).count();
-        (words::plain(&task.name), hues::task(task.side, earlier), task.side)
+        Task {
+            name: format!("{}, n={}", words::plain(&task.name), task.items),
+            hue: hues::task(task.side, earlier),
+            side: task.side,
+            chance: task.chance.map(|chance| 100.0 * chance),
+        }
     });
     let sweep = Sweep {
         title: format!(
@@ -75,6 +93,7 @@ pub fn sweep(result: &DisruptResult) -> Result<Figure> {
         places,
         panels,
         tasks: tasks.collect(),
+        level: percent_level(result.confidence),
     };
     let width = LEFT + sweep.all_panels() + RIGHT;
     let height = sweep.top() + PLOT + BELOW;
@@ -111,7 +130,7 @@ impl Sweep {
     }
 
     fn legend(&self) -> Legend<'_> {
-        let entries = self.tasks.iter().map(|(name, hue, _)| (name.as_str(), *hue));
+        let entries = self.tasks.iter().map(|task| (task.name.as_str(), task.hue));
         Legend::new(entries, SIGN, self.all_panels())
     }
 
@@ -123,13 +142,14 @@ impl Sweep {
         canvas.text(&self.title, (LEFT, 20.0), 15.0, INK, Anchor::Left)?;
         let sign = |canvas: &Canvas<'_, DB>, (x, y): (f64, f64), hue| {
             canvas.line(&[(x, y), (x + 18.0, y)], hue, 2.0)?;
-            let task = self.tasks.iter().find(|task| task.1 == hue);
-            let side = task.map_or(TaskSide::Contextual, |task| task.2);
+            let task = self.tasks.iter().find(|task| task.hue == hue);
+            let side = task.map_or(TaskSide::Contextual, |task| task.side);
             point(canvas, (x + 9.0, y), side, hue)
         };
         self.legend().draw(canvas, (LEFT, 44.0), sign)?;
         let top = self.top();
-        canvas.text("accuracy (%)", (18.0, top + PLOT / 2.0), 11.0, SOFT, Anchor::Upward)?;
+        let label = format!("accuracy (%), {} % interval", self.level);
+        canvas.text(&label, (18.0, top + PLOT / 2.0), 11.0, SOFT, Anchor::Upward)?;
         for (i, panel) in self.panels.iter().enumerate() {
             let left = LEFT + (self.panel_width() + BETWEEN) * i as f64;
             self.draw_panel(canvas, panel, left, i == 0)?;
@@ -161,12 +181,15 @@ impl Sweep {
         for (place, name) in self.places.iter().enumerate() {
             canvas.text(name, (x(place), top + PLOT + 12.0), 10.0, SOFT, Anchor::Middle)?;
         }
-        for (line, (_, hue, _)) in panel.lines.iter().zip(&self.tasks) {
+        for (line, task) in panel.lines.iter().zip(&self.tasks) {
             let low = line.iter().map(|(place, values)| (x(*place), y(values[1])));
             let high = line.iter().rev().map(|(place, values)| (x(*place), y(values[2])));
-            canvas.band(&low.chain(high).collect::<Vec<_>>(), *hue)?;
+            canvas.band(&low.chain(high).collect::<Vec<_>>(), task.hue)?;
+            if let Some(chance) = task.chance {
+                canvas.dashes((left, y(chance)), right, task.hue)?;
+            }
         }
-        for (line, (_, hue, side)) in panel.lines.iter().zip(&self.tasks) {
+        for (line, Task { hue, side, .. }) in panel.lines.iter().zip(&self.tasks) {
             let points: Vec<_> = line.iter().map(|(p, values)| (x(*p), y(values[0]))).collect();
             canvas.line(&points, *hue, 1.5)?;
             points.into_iter().try_for_each(|at| point(canvas, at, *side, *hue))?;

@@ -103,6 +103,13 @@ fn cells_must_agree_with_arms_tasks_and_themselves() {
             rejected(|r| r.cells[1].metrics.perplexity.as_mut().unwrap().definition.clear()),
             "cells[1].metrics.perplexity",
         ),
+        (
+            rejected(|r| {
+                let diversity = r.cells[1].metrics.diversity.as_mut().unwrap();
+                diversity.interval = Some(Interval { low: 0.9, high: 0.1 });
+            }),
+            "cells[1].metrics.diversity.interval",
+        ),
     ];
     for (error, expected) in cases {
         assert!(error.contains(expected), "{error}");

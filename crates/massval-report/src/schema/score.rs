@@ -49,6 +49,9 @@ pub struct CellMetrics {
 pub struct DefinedPerplexity {
     /// The perplexity.
     pub value: f64,
+    /// Bootstrap interval over the items; absent where they are too few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
     /// Of which tokens, given what, under which model, averaged how: a sentence.
     pub definition: String,
 }
@@ -61,6 +64,9 @@ pub struct Diversity {
     pub n_gram: usize,
     /// Mean over the answers, between 0 and 1.
     pub value: f64,
+    /// Bootstrap interval over the answers; absent where they are too few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
 }
 
 impl Score {

@@ -134,17 +134,43 @@ fn measure_lines(
     style: TableStyle,
 ) -> Vec<String> {
     let Some(measures) = experiment::measures(result, task) else { return Vec::new() };
-    let mut header = vec![cut(&words::plain(&task.name), NAME)];
-    header.extend(measures.columns.iter().map(|title| (*title).to_owned()));
-    let rows = measures.rows.into_iter().map(|(name, cells)| {
-        let mut row = vec![cut(&name, NAME)];
-        row.extend(cells);
-        row
-    });
-    let mut out = vec![String::new()];
-    out.extend(lines(style, header, rows.collect(), &[0], false));
+    let columns: Vec<Vec<&str>> = (measures.columns.iter().enumerate())
+        .map(|(i, title)| {
+            let cells = measures.rows.iter().filter_map(|(_, cells)| cells.get(i));
+            std::iter::once(*title).chain(cells.map(String::as_str)).collect()
+        })
+        .collect();
+    let mut out = Vec::new();
+    for block in side_by_side(&columns, width.saturating_sub(NAME)) {
+        let mut header = vec![cut(&words::plain(&task.name), NAME)];
+        header.extend(block.iter().filter_map(|column| column.first()).map(|t| (*t).to_owned()));
+        let rows = measures.rows.iter().enumerate().map(|(i, (name, _))| {
+            let cells = block.iter().filter_map(|column| column.get(i + 1));
+            std::iter::once(cut(name, NAME)).chain(cells.map(|cell| (*cell).to_owned())).collect()
+        });
+        out.push(String::new());
+        out.extend(lines(style, header, rows.collect(), &[0], false));
+    }
     out.extend(wrap(&measures.legend, width));
     out
+}
+
+/// The columns in groups that fit into `width`, one at least to a group.
+fn side_by_side<'a>(columns: &'a [Vec<&'a str>], width: usize) -> Vec<&'a [Vec<&'a str>]> {
+    let wide = |column: &[&str]| {
+        GAP + column.iter().map(|text| text.chars().count()).max().unwrap_or_default()
+    };
+    let (mut groups, mut start, mut used) = (Vec::new(), 0, 0);
+    for (i, column) in columns.iter().enumerate() {
+        let wanted = wide(column);
+        if i > start && used + wanted > width {
+            groups.push(&columns[start..i]);
+            (start, used) = (i, 0);
+        }
+        used += wanted;
+    }
+    groups.push(&columns[start..]);
+    groups
 }
 
 /// A title and its items, each with its further lines set in; nothing for no item.

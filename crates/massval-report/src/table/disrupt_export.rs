@@ -78,7 +78,8 @@ fn list(out: &mut String, title: &str, items: impl Iterator<Item = String>) {
 }
 
 /// A line for each arm, task and metric: `arm,role,series,channels_per_head,task,side,metric,n,
-/// correct,accuracy,low,high,chance,margin_nats,perplexity,diversity,kl_nats,top1_agreement`.
+/// correct,accuracy,low,high,chance,margin_nats,perplexity,perplexity_low,perplexity_high,diversity,
+/// diversity_low,diversity_high,kl_nats,top1_agreement`.
 ///
 /// The reference's scorer has a line of its own, with the metric `reference`; measures that belong
 /// to no scorer stand in the line of the task's own metric. What the arm disrupted follows, two
@@ -86,7 +87,8 @@ fn list(out: &mut String, title: &str, items: impl Iterator<Item = String>) {
 /// squared norm.
 pub fn disrupt_csv(result: &DisruptResult) -> String {
     let mut out = "arm,role,series,channels_per_head,task,side,metric,n,correct,accuracy,low,high,\
-                   chance,margin_nats,perplexity,diversity,kl_nats,top1_agreement"
+                   chance,margin_nats,perplexity,perplexity_low,perplexity_high,diversity,\
+                   diversity_low,diversity_high,kl_nats,top1_agreement"
         .to_owned();
     out += &selected_titles(result.arms.iter());
     out.push('\n');
@@ -102,7 +104,7 @@ pub fn disrupt_csv(result: &DisruptResult) -> String {
             out += &format!("{}{selected}\n", beside(cell));
             if let Some(reference) = &cell.metrics.reference {
                 let scored = scored(task, "reference", reference);
-                out += &format!("{start},{scored},,,,,{selected}\n");
+                out += &format!("{start},{scored},,,,,,,,,{selected}\n");
             }
         }
     }
@@ -121,11 +123,16 @@ fn scored(task: &TaskInfo, metric: &str, score: &Score) -> String {
 
 fn beside(cell: &Cell) -> String {
     let metrics = &cell.metrics;
+    let (perplexity, diversity) = (metrics.perplexity.as_ref(), metrics.diversity);
     format!(
-        ",{},{},{},{},{}",
+        ",{},{},{},{},{},{},{},{},{}",
         or_empty(metrics.margin_nats),
-        or_empty(metrics.perplexity.as_ref().map(|perplexity| perplexity.value)),
-        or_empty(metrics.diversity.map(|diversity| diversity.value)),
+        or_empty(perplexity.map(|perplexity| perplexity.value)),
+        or_empty(perplexity.and_then(|perplexity| perplexity.interval).map(|ends| ends.low)),
+        or_empty(perplexity.and_then(|perplexity| perplexity.interval).map(|ends| ends.high)),
+        or_empty(diversity.map(|diversity| diversity.value)),
+        or_empty(diversity.and_then(|diversity| diversity.interval).map(|ends| ends.low)),
+        or_empty(diversity.and_then(|diversity| diversity.interval).map(|ends| ends.high)),
         or_empty(metrics.kl_nats),
         or_empty(metrics.top1_agreement),
     )

@@ -95,6 +95,10 @@ fn tasks() -> Vec<TaskInfo> {
     ]
 }
 
+fn around(value: f64) -> Interval {
+    Interval { low: 0.95 * value, high: 1.08 * value }
+}
+
 fn cell(arm: usize, task: &TaskInfo, correct: usize) -> Cell {
     let score = Score::new(correct, task.items, wilson(correct, task.items)).expect("a score");
     let metrics = match task.name.as_str() {
@@ -102,11 +106,13 @@ fn cell(arm: usize, task: &TaskInfo, correct: usize) -> Cell {
             reference: Some(score),
             perplexity: Some(DefinedPerplexity {
                 value: [2.1, 2.2, 2.1, 3.9, 48.0, 310.0][arm],
+                interval: Some(around([2.1, 2.2, 2.1, 3.9, 48.0, 310.0][arm])),
                 definition: "of the model's own answer without the prompt".to_owned(),
             }),
             diversity: Some(Diversity {
                 n_gram: 2,
                 value: [0.91, 0.90, 0.91, 0.83, 0.41, 0.12][arm],
+                interval: Some(around([0.91, 0.90, 0.91, 0.83, 0.41, 0.12][arm])),
             }),
             kl_nats: Some([0.0, 0.02, 0.01, 0.4, 3.2, 5.9][arm]),
             top1_agreement: Some([1.0, 0.99, 0.99, 0.9, 0.2, 0.04][arm]),

@@ -113,9 +113,15 @@ fn metrics(field: &str, metrics: &CellMetrics, n: usize) -> Result<()> {
             let reason = format!("is {} of `{}`", perplexity.value, perplexity.definition);
             return Err(Error::field(name("perplexity"), reason));
         }
+        if let Some(ends) = perplexity.interval {
+            interval(&name("perplexity.interval"), ends)?;
+        }
     }
     if let Some(diversity) = &metrics.diversity {
         share(name("diversity.value"), diversity.value)?;
+        if let Some(ends) = diversity.interval {
+            interval(&name("diversity.interval"), ends)?;
+        }
     }
     metrics.margin_nats.map_or(Ok(()), |x| finite(name("margin_nats"), x))?;
     metrics.kl_nats.map_or(Ok(()), |x| finite(name("kl_nats"), x))?;
