@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Opens a page that `massval scan` wrote in headless Chromium, lets it try its own controls, and fails
-# if a script failed, a control misbehaved, or the page scrolls sideways at 400 or 1400 pixels.
+# Opens a page that `massval scan` or `massval disrupt` wrote in headless Chromium, lets it try its own
+# controls where it has some, and fails if a script failed, a control misbehaved, or the page scrolls
+# sideways at 400 or 1400 pixels.
 #
-#   scripts/check-page.sh scan.html
+#   scripts/check-page.sh scan.html|disrupt.html
 #
 # CHROMIUM names the browser (default: chromium, else google-chrome).
 set -euo pipefail
 
-[ $# -eq 1 ] && [ -r "$1" ] || { echo "usage: $0 scan.html" >&2; exit 2; }
+[ $# -eq 1 ] && [ -r "$1" ] || { echo "usage: $0 scan.html|disrupt.html" >&2; exit 2; }
 page=$(realpath "$1")
 browser=${CHROMIUM:-$(command -v chromium || command -v google-chrome || true)}
 [ -n "$browser" ] || { echo "$0: no chromium found; set CHROMIUM" >&2; exit 2; }
+# A page without controls runs no script, and cannot say that it is ready.
+controls=
+grep -q massvalSelftest "$page" && controls=1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -21,11 +25,15 @@ frame() {
 import html, sys
 page = open(sys.argv[1], encoding="utf-8").read()
 # `about:srcdoc` has no fragment of its own: the page is told to test itself by a global.
-page = page.replace("<head>", "<head><script>window.massvalSelftest = true;</script>", 1)
+if "massvalSelftest" in page:
+    page = page.replace("<head>", "<head><script>window.massvalSelftest = true;</script>", 1)
 print(f"""<!doctype html><html><body style="margin:0"><iframe id="page" style="border:0;width:{sys.argv[2]}px;height:2000px"
 srcdoc="{html.escape(page, quote=True)}"></iframe><script>
 const frame = document.getElementById("page");
-frame.addEventListener("load", () => Object.assign(document.documentElement.dataset, frame.contentDocument.documentElement.dataset));
+frame.addEventListener("load", () => {{
+  const root = frame.contentDocument.documentElement;
+  Object.assign(document.documentElement.dataset, root.dataset, {{ shown: root.clientWidth, needed: root.scrollWidth }});
+}});
 </script></body></html>""")
 PY
 }
@@ -42,7 +50,12 @@ for width in 400 1400; do
     exit 1
   }
   root=$(grep -o '<html[^>]*>' "$work/dom.html" | head -1)
-  if [[ $root == *'data-ready="1"'* && $root == *'data-selftest="ok"'* && $root == *"data-width=\"$width\""* && $root != *data-error* ]]; then
+  ok=1
+  [[ $root == *"data-shown=\"$width\""* && $root == *"data-needed=\"$width\""* && $root != *data-error* ]] || ok=
+  if [ -n "$controls" ]; then
+    [[ $root == *'data-ready="1"'* && $root == *'data-selftest="ok"'* && $root == *"data-width=\"$width\""* ]] || ok=
+  fi
+  if [ -n "$ok" ]; then
     echo "width $width: ok"
   else
     echo "width $width: FAILED: $root" >&2

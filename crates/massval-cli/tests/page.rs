@@ -1,5 +1,5 @@
-//! The page that a scan writes, in a real browser: its controls work, and it fits narrow and wide
-//! windows.
+//! The pages that a scan and an experiment write, in a real browser: controls work, and they fit narrow
+//! and wide windows.
 
 mod common;
 
@@ -34,18 +34,48 @@ fn check(model: &Path, text: &str) {
     let out = tempdir().unwrap();
     let (model, folder) = (model.to_str().unwrap(), out.path().to_str().unwrap());
     succeed(["scan", model, "--prompt", text, "--out", folder]);
-    let page = out.path().join("scan.html");
-    let html = std::fs::read_to_string(&page).unwrap();
+    fits(&out.path().join("scan.html"));
+}
+
+/// Opens a page.
+fn fits(page: &Path) {
+    let html = std::fs::read_to_string(page).unwrap();
     for outside in ["src=\"http", "href=\"http", "url(http", "@import"] {
         assert!(!html.contains(outside), "the page needs {outside}");
     }
     let output = Command::new("bash")
         .arg(repository("scripts/check-page.sh"))
-        .arg(&page)
+        .arg(page)
         .output()
         .expect("bash runs");
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn the_page_of_an_experiment() {
+    if browser() {
+        let out = tempdir().unwrap();
+        let (model, folder) = (fixture("gguf-llama/f32.gguf"), out.path().to_str().unwrap());
+        let model = model.to_str().unwrap();
+        let asked = ["--task", "capitals", "--task", "conflict", "--limit", "6", "--k", "1,2"];
+        let how = ["--op", "joint-mean,zero", "--sites", "q,k,v,rot_q,rot_k"];
+        succeed([&["disrupt", model, "--out", folder][..], &asked, &how].concat());
+        let page = out.path().join("disrupt.html");
+        fits(&page);
+        // The check can fail.
+        let html = std::fs::read_to_string(&page).unwrap();
+        let wide = html.replace("</main>", "<p style=\"width:900px\">wide</p></main>");
+        std::fs::write(&page, wide).unwrap();
+        let check = repository("scripts/check-page.sh");
+        let failed = Command::new("bash").arg(check).arg(&page).output().expect("bash runs");
+        let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+        assert_eq!(failed.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("width 400: FAILED") && !said.contains("width 1400: FAILED"),
+            "{said}"
+        );
+    }
 }
 
 #[test]
