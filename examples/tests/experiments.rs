@@ -159,7 +159,7 @@ fn the_sweep_has_a_line_for_each_kind_of_channel_and_task() {
     let (example, folder) = (env!("CARGO_BIN_EXE_p1_sweep"), folder("sweep"));
     let tasks = ["--task", "list_recall:words=2", "--task", "capitals", "--limit", "2"];
     let printed = succeed(example, &folder, &[&tasks[..], &["--k", "1,4"]].concat());
-    let json = check(&folder, &printed, "p1_sweep_small_accuracy", &["capitals", "1", "4"]);
+    let json = check(&folder, &printed, "p1_sweep_small_accuracy", &["capitals, n=2", "1", "4"]);
     let svg = std::fs::read_to_string(json.with_extension("svg")).unwrap();
     assert_eq!(svg.matches("<polygon").count(), 3 * 2);
     let found = DisruptResult::read(json).unwrap();

@@ -110,8 +110,18 @@ fn a_dry_run_checks_the_folder_as_a_run_does() {
 /// Were all items prepared, this would take days.
 #[test]
 fn a_dry_run_of_many_items_looks_at_some() {
-    let model = small();
-    let args = ["disrupt", &model, "--task", "key_value:pairs=1", "--limit", "4000000000"];
+    // The small model with more positions: it has no table that would end at 64.
+    let folder = tempdir().unwrap();
+    let mut model = fs::read(small()).unwrap();
+    let key = b"llama.context_length";
+    let at = model.windows(key.len()).position(|bytes| bytes == key).expect("the key");
+    // The key, its value's type in four bytes, the value.
+    let at = at + key.len() + 4;
+    assert_eq!(model[at..at + 4], 64u32.to_le_bytes());
+    model[at..at + 4].copy_from_slice(&4096u32.to_le_bytes());
+    let path = folder.path().join("roomy.gguf");
+    fs::write(&path, model).unwrap();
+    let args = ["disrupt", arg(&path), "--task", "key_value:pairs=1", "--limit", "4000000000"];
     let plan = succeed(args.iter().copied().chain(["--dry-run"]));
     assert!(plan.starts_with("4 arms on 4000000000 items in 1 task: about "), "{plan}");
 }

@@ -58,7 +58,7 @@ fn the_page_of_an_experiment() {
         let out = tempdir().unwrap();
         let (model, folder) = (fixture("gguf-llama/f32.gguf"), out.path().to_str().unwrap());
         let model = model.to_str().unwrap();
-        let asked = ["--task", "capitals", "--task", "conflict", "--limit", "6", "--k", "1,2"];
+        let asked = ["--task", "capitals", "--task", "cities", "--limit", "6", "--k", "1,2"];
         let how = ["--op", "joint-mean,zero", "--sites", "q,k,v,rot_q,rot_k"];
         succeed([&["disrupt", model, "--out", folder][..], &asked, &how].concat());
         let page = out.path().join("disrupt.html");

@@ -50,7 +50,7 @@ fn tables_state_the_definition() {
     let csv = printed(&["--format", "csv", "--select", "top-k:1"]);
     let lines: Vec<&str> = csv.lines().collect();
     let head = "arm,role,series,channels_per_head,tokens,mean_nll,perplexity,low,high,kl_nats,\
-                top1_agreement";
+                top1_agreement,rot_q_channels,rot_q_share,rot_k_channels,rot_k_share";
     assert_eq!(lines[0], head);
     assert!(lines[1].starts_with("none,none,,,882,"), "{csv}");
     assert!(lines[2].starts_with("top-k:1,massive,\"massive, joint-mean\",1,882,"), "{csv}");
@@ -212,7 +212,7 @@ fn texts_that_cannot_be_scored() {
     text("latin.txt", b"caf\xe9", &[], &["latin.txt", "UTF-8", "byte 3"]);
     text("empty.txt", b"", &[], &["empty.txt", "no text"]);
     text("blank.txt", b" \n", &[], &["blank.txt", "no text"]);
-    text("one.txt", b"a", &[], &["too few"]);
+    text("one.txt", b"a", &[], &["has 1 token, too few"]);
     text("one.txt", b"a", &["--rule", "wikitext2"], &["too few", "64"]);
     text("empty.jsonl", b"", &[], &["empty.jsonl", "empty"]);
     text("not.parquet", b"nonsense", &[], &["not.parquet", "PAR1"]);

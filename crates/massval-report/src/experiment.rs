@@ -224,10 +224,19 @@ pub(crate) fn measures(result: &DisruptResult, task: &TaskInfo) -> Option<Measur
         "diversity" => format!("diversity: share of distinct {}", lengths.join(", or ")),
         title => format!("{title}: {meaning}"),
     };
+    let bracketed = cells.iter().any(|(_, metrics)| {
+        let perplexity = metrics.perplexity.as_ref().and_then(|perplexity| perplexity.interval);
+        perplexity.or(metrics.diversity.and_then(|diversity| diversity.interval)).is_some()
+    });
+    let level = percent_level(result.confidence);
+    let brackets = match bracketed {
+        true => format!("; in brackets: bootstrap interval of level {level} %."),
+        false => ".".to_owned(),
+    };
     Some(Measures {
         columns: used.iter().map(|(title, _, _)| *title).collect(),
         rows: cells.iter().map(|(arm, metrics)| (plain(&arm.name), row(metrics))).collect(),
-        legend: used.iter().map(meaning).collect::<Vec<_>>().join("; ") + ".",
+        legend: used.iter().map(meaning).collect::<Vec<_>>().join("; ") + &brackets,
     })
 }
 

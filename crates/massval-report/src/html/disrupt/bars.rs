@@ -14,7 +14,7 @@ pub(super) fn bars(result: &DisruptResult) -> String {
         push(
             &mut out,
             format_args!(
-                "<figure><figcaption><b>{}</b> <span class=\"soft\">{}, {}, n = {}</span></figcaption>\n",
+                "<figure><figcaption><b>{}</b> <span class=\"soft\">{}, {}, n&nbsp;=&nbsp;{}</span></figcaption>\n",
                 html(&task.name),
                 task.side.as_str(),
                 html(&task.metric),
@@ -81,6 +81,6 @@ fn axis() -> String {
     };
     let ticks: String = [0, 25, 50, 75, 100].into_iter().map(tick).collect();
     format!(
-        "<div class=\"bar\" aria-hidden=\"true\"><span></span><svg>{ticks}</svg><span class=\"value\">%</span></div>\n"
+        "<div class=\"bar axis\" aria-hidden=\"true\"><span></span><svg>{ticks}</svg><span class=\"value\">%</span></div>\n"
     )
 }
