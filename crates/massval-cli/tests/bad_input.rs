@@ -313,7 +313,10 @@ fn configs_with_missing_fields() {
     }
     config(|c| c["model_type"] = json!("llamma"), &["config.json", "llamma"]);
     config(|c| c["rope_parameters"]["rope_type"] = json!("helix"), &["config.json", "helix"]);
-    config(|c| c["rope_parameters"]["rope_theta"] = json!(-1.0), &["config.json", "rope_theta: -1"]);
+    config(
+        |c| c["rope_parameters"]["rope_theta"] = json!(-1.0),
+        &["config.json", "rope_theta: -1"],
+    );
     config(|c| c["hidden_act"] = json!("sillu"), &["config.json", "sillu"]);
     config(|c| c["num_key_value_heads"] = json!(3), &["config.json", "num_key_value_heads"]);
     config(|c| c["head_dim"] = json!(15), &["config.json", "head_dim"]);

@@ -49,9 +49,11 @@ fn add_row(x: Tensor<3>, row: &Tensor<1>) -> Result<Tensor<3>, Tensor<3>> {
     let row = Values::of(row);
     let Some(row) = row.as_ref().and_then(Values::contiguous) else { return Err(x) };
     changed(x, |x| {
-        x.par_chunks_mut(row.len().max(1)).with_min_len(GRAIN / row.len().max(1) + 1).for_each(|x| {
-            x.iter_mut().zip(row).for_each(|(x, bias)| *x += bias);
-        });
+        x.par_chunks_mut(row.len().max(1)).with_min_len(GRAIN / row.len().max(1) + 1).for_each(
+            |x| {
+                x.iter_mut().zip(row).for_each(|(x, bias)| *x += bias);
+            },
+        );
     })
 }
 
