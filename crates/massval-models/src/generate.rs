@@ -15,6 +15,9 @@ use crate::decoder::{Batch, Decoder, LogitsAt};
 use crate::score::read;
 use crate::{Error, Result};
 
+/// Shown a row and its tokens so far, each time one is added; says whether the row goes on.
+pub type OnToken<'a, E> = dyn FnMut(usize, &[u32]) -> Result<ControlFlow<()>, E> + 'a;
+
 /// How to generate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -151,7 +154,7 @@ impl Decoder {
         mut logits: Vec<f32>,
         options: &GenerateOptions,
         hooks: &mut HookSet<'_>,
-        on_token: &mut dyn FnMut(usize, &[u32]) -> Result<ControlFlow<()>, E>,
+        on_token: &mut OnToken<'_, E>,
     ) -> Result<Vec<Generated>, E> {
         let vocab = self.config().vocab_size;
         if logits.len() != cache.batch() * vocab {

@@ -40,5 +40,5 @@ pub use config::{
 };
 pub use decoder::{Batch, Decoder, LogitsAt};
 pub use error::{Error, Result};
-pub use generate::{Finish, GenerateOptions, Generated, Sampling};
+pub use generate::{Finish, GenerateOptions, Generated, OnToken, Sampling};
 pub use load::{Checkpoint, Model};

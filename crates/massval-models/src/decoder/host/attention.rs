@@ -99,7 +99,7 @@ impl Shape {
             for head in kv_head * groups..(kv_head + 1) * groups {
                 for query in block.from..block.from + queries {
                     let start = offset(q, [block.row, head, query]);
-                    scratch.queries.extend_from_slice(&q.from_first()[start..start + dim]);
+                    scratch.queries.extend_from_slice(&q.onwards()[start..start + dim]);
                 }
             }
             let stack = contiguous(&scratch.queries, stacked, dim);
@@ -135,7 +135,7 @@ impl Shape {
 
 /// The first `shown` keys or values of a head.
 fn shown_rows<'a>(x: &'a Values<4>, head: [usize; 3], shown: usize) -> Matrix<'a> {
-    let values = &x.from_first()[offset(x, head)..];
+    let values = &x.onwards()[offset(x, head)..];
     Matrix::new(values, shown, x.dims()[3], x.strides()[2], 1).expect("a tensor fills its shape")
 }
 

@@ -47,7 +47,7 @@ impl<const D: usize> Values<D> {
     }
 
     /// From the first value on; the others follow by the strides.
-    pub(super) fn from_first(&self) -> &[f32] {
+    pub(super) fn onwards(&self) -> &[f32] {
         self.tensor.storage().get(self.tensor.layout().start_offset()..).unwrap_or_default()
     }
 
@@ -60,14 +60,14 @@ impl<const D: usize> Values<D> {
             }
             next *= dim;
         }
-        self.from_first().get(..next)
+        self.onwards().get(..next)
     }
 }
 
 impl Values<2> {
     pub(super) fn matrix(&self) -> Option<Matrix<'_>> {
         let ([rows, columns], [row, column]) = (self.dims, self.strides);
-        Matrix::new(self.from_first(), rows, columns, row, column)
+        Matrix::new(self.onwards(), rows, columns, row, column)
     }
 }
 
@@ -79,7 +79,7 @@ impl Values<3> {
         if batch > 1 && seq > 1 && outer != seq * row {
             return None;
         }
-        Matrix::new(self.from_first(), batch * seq, width, row, column)
+        Matrix::new(self.onwards(), batch * seq, width, row, column)
     }
 }
 
