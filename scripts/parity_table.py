@@ -1,27 +1,21 @@
 #!/usr/bin/env python3
-"""Writes docs/parity.md: how far massval is from transformers on every case of the corpus.
+"""Writes docs/parity.md and crates/massval/data/parity.json: how far massval is from transformers on every case.
 
 Runs the parity tests, which compare with the fixtures, and tabulates the largest absolute differences they print.
-usage: scripts/parity_table.py [--date YYYY-MM-DD]
+usage: scripts/parity_table.py [--date YYYY-MM-DD] [--test-binary FILE]
 """
 import argparse
-import collections
 import datetime
 import json
 import pathlib
 import platform
-import re
 import subprocess
 import sys
 
-SITES = [
-    ("logits", "logits"), ("hook_q", "q"), ("hook_k", "k"), ("hook_v", "v"), ("hook_rot_q", "rot_q"),
-    ("hook_rot_k", "rot_k"), ("hook_attn_scores", "attn_scores"), ("hook_pattern", "pattern"), ("hook_z", "z"),
-    ("hook_attn_out", "attn_out"), ("hook_resid_mid", "resid_mid"), ("hook_pre", "mlp_pre"), ("hook_post", "mlp_post"),
-    ("hook_mlp_out", "mlp_out"), ("hook_resid_post", "resid_post"), ("hook_normalized", "ln_final"),
-]
-LINE = re.compile(r"((?:llama|gpt2|gguf)[\w -]*): (\w+) ([\d.]+e?-?\d*)")
-COMMAND = ["cargo", "test", "--locked", "--workspace", "--test", "parity", "--", "--nocapture", "--test-threads=1"]
+SITES = """logits embed resid_pre q k v q_normed k_normed rot_q rot_k attn_scores pattern z attn_out resid_mid mlp_pre
+mlp_post mlp_out resid_post ln_final""".split()
+COMMAND = ["cargo", "test", "--locked", "--workspace", "--test", "parity"]
+FLAGS = ["--nocapture", "--test-threads=1"]
 
 
 def processor():
@@ -32,43 +26,96 @@ def processor():
     return platform.machine()
 
 
+def run(root, binary):
+    command = [binary, *FLAGS] if binary else [*COMMAND, "--", *FLAGS]
+    tests = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    if tests.returncode != 0:
+        sys.exit(f"the parity tests failed:\n{tests.stdout[-2000:]}{tests.stderr[-2000:]}")
+    lines = tests.stdout.splitlines()
+    found = [json.loads(line.split("parity ", 1)[1]) for line in lines if "parity {" in line]
+    if not found:
+        sys.exit("the parity tests printed no differences")
+    return found
+
+
+def write_record(path, found, about, date):
+    cases = [
+        case | {"differences": {site: float(f"{apart:.1e}") for site, apart in case["differences"].items()}}
+        for case in found
+    ]
+    lines = ",\n".join("    " + json.dumps(case) for case in cases)
+    head = f'  "transformers": "{about["transformers"]}",\n  "torch": "{about["torch"]}",\n  "date": "{date}",'
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f'{{\n{head}\n  "cases": [\n{lines}\n  ]\n}}\n')
+
+
+def rounding(root, case):
+    """How far transformers' own f32 run is from its f64 run, over all sites."""
+    about = root / "fixtures/models" / case / "about.json"
+    return json.loads(about.read_text())["max_abs_f32_minus_f64"] if about.exists() else None
+
+
+def short(apart):
+    if apart is None:
+        return "–"
+    return f"{apart:.1e}".replace("e-0", "e-") if apart else "0"
+
+
+def tables(root, found):
+    traits = ["| architecture | case | positions | norm | attention | block | MLP |", "|---" * 7 + "|"]
+    names = ("position", "norm", "attention", "block", "mlp")
+    rows = ["| case | theirs | " + " | ".join(SITES) + " |", "|---" * (len(SITES) + 2) + "|"]
+    for case in found:
+        cells = [", ".join(case["traits"][name]) for name in names]
+        traits.append(f"| {case['architecture']} | `{case['case']}` | " + " | ".join(cells) + " |")
+        apart = case["differences"]
+        cells = [short(rounding(root, case["case"]))] + [short(apart.get(site)) for site in SITES]
+        rows.append(f"| `{case['case']}` | " + " | ".join(cells) + " |")
+    return traits, rows
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--date", default=datetime.date.today().isoformat())
+    options.add_argument("--test-binary", help="the tests, built already")
     options = options.parse_args()
     root = pathlib.Path(__file__).resolve().parent.parent
-    run = subprocess.run(COMMAND, cwd=root, capture_output=True, text=True)
-    if run.returncode != 0:
-        sys.exit(f"the parity tests failed:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
-    found = collections.OrderedDict()
-    for case, site, apart in LINE.findall(run.stdout):
-        found.setdefault(case, {})[site] = apart
-    if not found:
-        sys.exit("the parity tests printed no differences")
+    found = sorted(run(root, options.test_binary), key=lambda case: (case["architecture"], case["case"]))
     about = json.loads((root / "fixtures/models/gpt2/about.json").read_text())
-    rows = ["| case | " + " | ".join(name for _, name in SITES) + " |", "|---" * (len(SITES) + 1) + "|"]
-    for case, sites in found.items():
-        rows.append(f"| `{case}` | " + " | ".join(sites.get(key, "–") for key, _ in SITES) + " |")
+    write_record(root / "crates/massval/data/parity.json", found, about, options.date)
+    traits, rows = tables(root, found)
+    families = len({case["architecture"] for case in found})
     text = f"""# Parity with transformers
 
-Largest absolute difference, f32 on the CPU, from transformers {about['transformers']} (torch {about['torch']}, eager
-attention) on small random checkpoints; logits against the same model in f64. The tests refuse more than 5e-5. What each
-case exercises stands in [fixtures/README.md](../fixtures/README.md).
+{len(found)} cases of {families} architectures: small random checkpoints, and what transformers {about['transformers']}
+(torch {about['torch']}, eager attention) gives on them. What each case exercises stands in
+[fixtures/README.md](../fixtures/README.md); `massval models` sums this up for each architecture.
+
+## What the cases are
+
+{chr(10).join(traits)}
+
+## Largest absolute differences
+
+In f32 on the CPU; logits against the same model in f64. The tests refuse more than 5e-5. "Theirs" is how far
+transformers' own run in f32 is from its run in f64, over all sites: what rounding alone may do.
 
 {chr(10).join(rows)}
 
-Also refused by those tests: left-padded batches and continuation log-probabilities off by more than 5e-5, cached decoding
-(token by token, in chunks, in a padded batch) off by more than 1e-4, and another greedy text.
-
 A dash: the model has no such site, or (GGUF) only the logits are compared. `gpt2-rope` is compared with the plain
 PyTorch reference beside the fixtures, for transformers has no such model.
+
+Also refused by those tests: left-padded batches and continuation log-probabilities off by more than 5e-5, cached decoding
+(token by token, in chunks, in a padded batch) off by more than 1e-4, and another greedy text. Cached decoding is not
+compared with one pass where the rotation changes with the length of the sequence (`llama-dynamic-ntk`,
+`phi3-longrope`): keys in a cache keep the angles of their own pass there, in transformers as here.
 
 Written by `scripts/parity_table.py` on {options.date} ({processor()}).
 """
     page = root / "docs/parity.md"
     kept = ""
-    if page.exists() and "\n## " in page.read_text():
-        kept = "\n## " + page.read_text().split("\n## ", 1)[1]
+    if page.exists() and "\n## wgpu" in page.read_text():
+        kept = "\n## wgpu" + page.read_text().split("\n## wgpu", 1)[1]
     page.write_text(text + kept)
     print(f"wrote {page.relative_to(root)}: {len(found)} cases")
 
