@@ -1,7 +1,6 @@
 //! What is evaluated: a model, under an intervention or undisturbed.
 
 use burn::tensor::Tensor;
-use massval_detect::{PairLayout, RopeBands};
 use massval_disrupt::{Disruptor, Intervention, PromptInfo, SiteTally, Target};
 use massval_hooks::HookSet;
 use massval_models::Decoder;
@@ -14,10 +13,7 @@ use crate::{Error, Result};
 /// If the angles of the model's RoPE make no sense.
 pub fn target(decoder: &Decoder) -> Result<Target> {
     let config = decoder.config();
-    let bands = config.rope().map(|rope| {
-        let layout = PairLayout::HalfSplit;
-        RopeBands::from_inv_freq(config.head_dim, rope.inv_freq.clone(), layout)
-    });
+    let bands = config.rope().map(|rope| rope.bands(config.head_dim));
     let bands = bands.transpose().map_err(massval_disrupt::Error::from)?;
     Ok(Target {
         points: decoder.hook_points(),

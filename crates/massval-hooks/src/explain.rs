@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::names::{self, HUGGING_FACE, TRANSFORMER_LENS_3};
-use crate::{HookPoint, SiteDims};
+use crate::{HookPoint, ModelPoints, SiteDims};
 
 /// Whose name for a hook point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -44,7 +44,8 @@ pub struct Explanation {
 }
 
 /// All names of a point: the canonical one first, then TransformerLens 3's, then the module paths
-/// of the Llama family, GPT-2 and GPT-NeoX. [`select`](crate::select) takes each of them.
+/// of the families. [`select`](crate::select) takes each of them, unless the model has norms behind
+/// attention and MLP: see [`ModelPoints::explain`].
 ///
 /// TransformerLens 3 uses the canonical name where no other is listed; a point without a module
 /// path, such as `rot_q`, is the output of no module.
@@ -60,7 +61,9 @@ pub struct Explanation {
 ///         "blocks.3.hook_resid_post",
 ///         "blocks.3.hook_out",
 ///         "model.layers.3",
+///         "model.decoder.layers.3",
 ///         "transformer.h.3",
+///         "transformer.blocks.3",
 ///         "gpt_neox.layers.3",
 ///     ]
 /// );
@@ -99,5 +102,17 @@ pub fn explain(point: HookPoint) -> Explanation {
         dims: site.dims(),
         description: site.description(),
         aliases: aliases(point),
+    }
+}
+
+impl ModelPoints {
+    /// What a point of this model is, with the names that it has in this model.
+    #[must_use]
+    pub fn explain(&self, point: HookPoint) -> Explanation {
+        let mut explanation = explain(point);
+        if !self.means_module(point.site) {
+            explanation.aliases.retain(|alias| alias.spelling == Spelling::Classic);
+        }
+        explanation
     }
 }

@@ -16,6 +16,7 @@ use crate::{HookPoint, Site};
 pub struct ModelPoints {
     layers: usize,
     sites: u32,
+    norms_elsewhere: bool,
 }
 
 /// The bit of a site in a set of sites.
@@ -28,7 +29,24 @@ impl ModelPoints {
     /// no account.
     #[must_use]
     pub fn new(layers: usize, sites: &[Site]) -> Self {
-        Self { layers, sites: sites.iter().fold(0, |set, &site| set | bit(site)) }
+        let sites = sites.iter().fold(0, |set, &site| set | bit(site));
+        Self { layers, sites, norms_elsewhere: false }
+    }
+
+    /// The same points of a model that has norms behind attention and MLP.
+    ///
+    /// What its last projections give is then not yet what is added to the residual stream, and its
+    /// second norm is not where the MLP begins: names of other spellings that mean those modules are
+    /// refused, as they would give other numbers than in transformers.
+    #[must_use]
+    pub fn with_norms_behind(mut self) -> Self {
+        self.norms_elsewhere = true;
+        self
+    }
+
+    /// Whether a name of TransformerLens 3 or transformers for `site` holds in this model.
+    pub(crate) fn means_module(&self, site: Site) -> bool {
+        !self.norms_elsewhere || !matches!(site, Site::AttnOut | Site::MlpOut | Site::ResidMid)
     }
 
     /// The number of layers.

@@ -5,9 +5,10 @@
 //! components), module paths the models of Hugging Face transformers. A name stands here only if
 //! what it gives there holds the same numbers as the site, up to layout.
 //!
-//! `attn_out` and `mlp_out` are what is *added* to the residual stream. In the families of this
-//! table that is what the last projection gives; a family with a norm after it (Gemma 2) makes
-//! the paths of those projections wrong, and must bring its own.
+//! `attn_out` and `mlp_out` are what is *added* to the residual stream. That is what the last
+//! projection gives, unless a norm follows it (Gemma 2): see `ModelPoints::with_norms_behind`.
+//! BLOOM's and MPT's modules of MLP and attention return the stream with their part added; only their
+//! projections stand here, and `transformer.h.{l}.mlp` means Falcon's, GPT-2's and GPT-J's.
 
 use crate::Site;
 
@@ -73,32 +74,68 @@ pub(crate) const TRANSFORMER_LENS_3: &[(Site, &str)] = &[
     (Site::Logits, "hook_unembed"),
 ];
 
-/// Modules of Hugging Face models whose output is a site: of the Llama family, of GPT-2, of
-/// GPT-NeoX. The first of a site and family is the one to show.
+/// Modules of Hugging Face models whose output is a site: of the Llama family and Phi, of OPT, of GPT-2,
+/// GPT-Neo, GPT-J, Falcon and BLOOM, of MPT, of GPT-NeoX. The first of a site and family is the one to
+/// show.
 pub(crate) const HUGGING_FACE: &[(Site, &str)] = &[
     (Site::Embed, "model.embed_tokens"),
     (Site::Q, "model.layers.{l}.self_attn.q_proj"),
     (Site::K, "model.layers.{l}.self_attn.k_proj"),
     (Site::V, "model.layers.{l}.self_attn.v_proj"),
     (Site::QNormed, "model.layers.{l}.self_attn.q_norm"),
+    (Site::QNormed, "model.layers.{l}.self_attn.q_layernorm"),
     (Site::KNormed, "model.layers.{l}.self_attn.k_norm"),
+    (Site::KNormed, "model.layers.{l}.self_attn.k_layernorm"),
     (Site::AttnOut, "model.layers.{l}.self_attn.o_proj"),
+    (Site::AttnOut, "model.layers.{l}.self_attn.dense"),
     (Site::AttnOut, "model.layers.{l}.self_attn"),
     (Site::MlpPre, "model.layers.{l}.mlp.gate_proj"),
+    (Site::MlpPre, "model.layers.{l}.mlp.fc1"),
     (Site::MlpOut, "model.layers.{l}.mlp.down_proj"),
+    (Site::MlpOut, "model.layers.{l}.mlp.fc2"),
     (Site::MlpOut, "model.layers.{l}.mlp"),
     (Site::ResidPost, "model.layers.{l}"),
     (Site::LnFinal, "model.norm"),
+    (Site::LnFinal, "model.final_layernorm"),
     (Site::Logits, "lm_head"),
+    (Site::Q, "model.decoder.layers.{l}.self_attn.q_proj"),
+    (Site::K, "model.decoder.layers.{l}.self_attn.k_proj"),
+    (Site::V, "model.decoder.layers.{l}.self_attn.v_proj"),
+    (Site::AttnOut, "model.decoder.layers.{l}.self_attn.out_proj"),
+    (Site::AttnOut, "model.decoder.layers.{l}.self_attn"),
+    (Site::MlpPre, "model.decoder.layers.{l}.fc1"),
+    (Site::MlpOut, "model.decoder.layers.{l}.fc2"),
+    (Site::ResidPost, "model.decoder.layers.{l}"),
+    (Site::LnFinal, "model.decoder.final_layer_norm"),
     (Site::Embed, "transformer.wte"),
+    (Site::Q, "transformer.h.{l}.attn.q_proj"),
+    (Site::Q, "transformer.h.{l}.attn.attention.q_proj"),
+    (Site::K, "transformer.h.{l}.attn.k_proj"),
+    (Site::K, "transformer.h.{l}.attn.attention.k_proj"),
+    (Site::V, "transformer.h.{l}.attn.v_proj"),
+    (Site::V, "transformer.h.{l}.attn.attention.v_proj"),
     (Site::AttnOut, "transformer.h.{l}.attn.c_proj"),
+    (Site::AttnOut, "transformer.h.{l}.attn.out_proj"),
+    (Site::AttnOut, "transformer.h.{l}.attn.attention.out_proj"),
     (Site::AttnOut, "transformer.h.{l}.attn"),
+    (Site::AttnOut, "transformer.h.{l}.self_attention.dense"),
     (Site::MlpPre, "transformer.h.{l}.mlp.c_fc"),
+    (Site::MlpPre, "transformer.h.{l}.mlp.fc_in"),
+    (Site::MlpPre, "transformer.h.{l}.mlp.dense_h_to_4h"),
     (Site::MlpPost, "transformer.h.{l}.mlp.act"),
     (Site::MlpOut, "transformer.h.{l}.mlp.c_proj"),
+    (Site::MlpOut, "transformer.h.{l}.mlp.fc_out"),
+    (Site::MlpOut, "transformer.h.{l}.mlp.dense_4h_to_h"),
     (Site::MlpOut, "transformer.h.{l}.mlp"),
     (Site::ResidPost, "transformer.h.{l}"),
     (Site::LnFinal, "transformer.ln_f"),
+    (Site::AttnOut, "transformer.blocks.{l}.attn.out_proj"),
+    (Site::AttnOut, "transformer.blocks.{l}.attn"),
+    (Site::MlpPre, "transformer.blocks.{l}.ffn.up_proj"),
+    (Site::MlpPost, "transformer.blocks.{l}.ffn.act"),
+    (Site::MlpOut, "transformer.blocks.{l}.ffn.down_proj"),
+    (Site::ResidPost, "transformer.blocks.{l}"),
+    (Site::LnFinal, "transformer.norm_f"),
     (Site::Embed, "gpt_neox.embed_in"),
     (Site::AttnOut, "gpt_neox.layers.{l}.attention.dense"),
     (Site::AttnOut, "gpt_neox.layers.{l}.attention"),
@@ -135,6 +172,8 @@ const PER_HEAD: &str = "the output per head has no hook point; `blocks.{l}.attn.
 pub(crate) const ELSEWHERE: &[(&str, &str)] = &[
     ("model.layers.{l}.self_attn.qkv_proj", FUSED),
     ("transformer.h.{l}.attn.c_attn", FUSED),
+    ("transformer.h.{l}.self_attention.query_key_value", FUSED),
+    ("transformer.blocks.{l}.attn.Wqkv", FUSED),
     ("gpt_neox.layers.{l}.attention.query_key_value", FUSED),
     ("blocks.{l}.attn.qkv.hook_out", FUSED),
     ("model.layers.{l}.mlp.up_proj", UNGATED),

@@ -67,10 +67,21 @@ fn select_one(points: &ModelPoints, alternative: &str, pattern: &str) -> Result<
     let glob = Glob::parse(alternative, pattern)?;
     // A layer is looked for even in a model without layers: to say that it has none.
     let layers = points.layers().max(1);
-    let matches = [bare, classic, transformer_lens_3, hugging_face]
-        .into_iter()
-        .map(|spelling| spelling(&glob, layers))
-        .find(|matches| !matches.is_empty());
+    let own = [bare, classic].into_iter().map(|spelling| spelling(&glob, layers));
+    let modules = [transformer_lens_3, hugging_face].into_iter();
+    let modules = modules.map(|spelling| spelling(&glob, layers));
+    let mut refused = None;
+    let modules = modules.map(|mut matches| {
+        let other = matches.iter().find(|(site, _)| !points.means_module(*site));
+        refused = refused.or(other.map(|(site, _)| *site));
+        matches.retain(|(site, _)| points.means_module(*site));
+        matches
+    });
+    let matches = own.chain(modules).find(|matches| !matches.is_empty());
+    if let (None, Some(site)) = (&matches, refused) {
+        let reason = format!("this model has norms behind attention and MLP; ask for `{site}`");
+        return Err(Error::NotAHookPoint { pattern: alternative.to_owned(), reason });
+    }
     let Some(matches) = matches else {
         return Err(place_elsewhere(&glob, layers, alternative)
             .unwrap_or_else(|| unknown(points, alternative)));

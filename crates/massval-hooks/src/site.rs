@@ -174,6 +174,9 @@ impl Site {
         match self {
             Site::RotQ | Site::RotK => "this model has no rotary positions (RoPE)",
             Site::QNormed | Site::KNormed => "this model has no QK-norm",
+            Site::MlpPre | Site::MlpPost => {
+                "a token of this model goes through several MLPs (experts); `mlp_out` is their sum"
+            }
             Site::ResidMid => {
                 "no residual stream exists between this model's attention and MLP (they run in parallel)"
             }

@@ -15,6 +15,11 @@ fn gpt2() -> ModelPoints {
     ModelPoints::new(12, &sites)
 }
 
+/// A model like Gemma 2: norms behind attention and MLP.
+fn gemma2() -> ModelPoints {
+    ModelPoints::new(12, &Site::ALL).with_norms_behind()
+}
+
 fn chosen(pattern: &str) -> Vec<String> {
     select(&full(), pattern).unwrap().iter().map(ToString::to_string).collect()
 }
@@ -256,4 +261,28 @@ fn a_place_without_hook_point_says_what_to_ask_for() {
     for pattern in ["model.layers.0.mlp.up_proj", "blocks.0.ln1.hook_scale", "hook_pos_embed"] {
         assert!(matches!(select(&full(), pattern), Err(Error::NotAHookPoint { .. })), "{pattern}");
     }
+}
+
+/// What the last projection gives is not what is added to the stream: its names must not stand for it.
+#[test]
+fn modules_before_a_norm_are_no_hook_points() {
+    for name in [
+        "model.layers.3.self_attn",
+        "model.layers.3.self_attn.o_proj",
+        "model.layers.3.mlp",
+        "blocks.3.attn.hook_out",
+        "blocks.3.ln2.hook_in",
+    ] {
+        let line = refused(&gemma2(), name);
+        assert!(line.contains("norms behind attention and MLP"), "{line}");
+        assert_eq!(select(&full(), name).unwrap().len(), 1);
+    }
+    assert!(refused(&gemma2(), "blocks.3.attn.hook_out").contains("`attn_out`"));
+    let point = HookPoint::layer(3, Site::MlpOut);
+    assert_eq!(select(&gemma2(), "blocks.3.hook_mlp_out").unwrap(), [point]);
+    assert_eq!(gemma2().explain(point).aliases.len(), 1);
+    assert!(full().explain(point).aliases.len() > 1);
+    // A wildcard takes what else it finds.
+    let found = select(&gemma2(), "model.layers.3*").unwrap();
+    assert!(found.contains(&HookPoint::layer(3, Site::Q)) && !found.contains(&point));
 }

@@ -36,7 +36,9 @@ pub mod weights;
 
 pub use cache::KvCache;
 pub use config::{
-    ActivationKind, BiasConfig, DecoderConfig, MlpKind, NormKind, PositionEncoding, RopeConfig,
+    ActivationKind, AlibiConfig, AlibiOrigin, AttentionConfig, BiasConfig, BlockOrder,
+    DecoderConfig, EmbeddingConfig, MlpKind, NormKind, PositionEncoding, QkNorm, RopeConfig,
+    Traits, Window,
 };
 pub use decoder::{Batch, Decoder, LogitsAt};
 pub use error::{Error, Result};

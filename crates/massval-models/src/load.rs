@@ -73,7 +73,7 @@ impl Model {
         }
         let (decoder, mut report) = build::build(
             &opened.described.config,
-            opened.described.names(path, opened.weights.format())?,
+            &opened.described.names,
             &opened.weights,
             build::Target { device, dtype },
             progress,
@@ -123,8 +123,8 @@ impl Checkpoint {
     /// As [`Model::load`], except for [`Error::Weights`].
     pub fn inspect(path: &Path) -> Result<Self> {
         let opened = Opened::new(path)?;
-        let names = opened.described.names(path, opened.weights.format())?;
-        let mut report = build::dry_run(&opened.described.config, names, &opened.weights)?;
+        let described = &opened.described;
+        let mut report = build::dry_run(&described.config, &described.names, &opened.weights)?;
         opened.described.explain(&mut report);
         Ok(opened.checkpoint(report))
     }
@@ -141,10 +141,7 @@ impl Opened {
     fn new(path: &Path) -> Result<Self> {
         let weights = Weights::open(path)?;
         let described = match weights.gguf() {
-            Some(metadata) => {
-                let tied = weights.info("output.weight").is_none();
-                arch::read_gguf(path, metadata, tied)?
-            }
+            Some(metadata) => arch::read_gguf(path, &weights, metadata)?,
             None => {
                 let config = config_path(path);
                 let json = crate::tokenizer::read_text(&config)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use massval_detect::activations::{MassiveActivationRule, SequenceRecord};
 use massval_detect::tensor::{TensorNormAccumulator, locate_tensor};
-use massval_detect::{ChannelNorms, Criterion, Finding, PairLayout, TokenSelection, summarize};
+use massval_detect::{ChannelNorms, Criterion, Finding, TokenSelection, summarize};
 use massval_hooks::{Activation, At, Hook, HookFailure, HookPoint, HookSet, Site};
 use massval_models::{Batch, DecoderConfig, LogitsAt, Model};
 use massval_report::schema::{
@@ -173,12 +173,16 @@ pub fn scan(
     fired?;
 
     let shape = model_shape(decoder.config());
-    let bands = shape.bands()?;
+    // Layers with a window may turn at another speed than the others.
+    let bands = (0..decoder.config().layers)
+        .map(|layer| decoder.config().rope_at(layer))
+        .map(|rope| rope.map(|rope| rope.bands(shape.head_dim)).transpose())
+        .collect::<Result<Vec<_>, _>>()?;
     let mut found: Vec<Finding> = Vec::new();
     let mut site_norms = Vec::new();
     for (point, norms) in norms.finish()? {
         let (layer, site) = (point.layer.unwrap_or_default(), point.site.name());
-        let bands = bands.as_ref().filter(|_| is_rotary(point.site));
+        let bands = bands.get(layer).and_then(Option::as_ref).filter(|_| is_rotary(point.site));
         let massive = criterion.find(&norms);
         let summary = summarize(layer, site, &norms, &massive, bands)?;
         found.extend(massive.iter().map(|value| Finding::new(layer, site, value, bands)));
@@ -213,11 +217,11 @@ fn model_shape(config: &DecoderConfig) -> ModelShape {
         kv_heads: config.kv_heads,
         head_dim: config.head_dim,
         rope: config.rope().map(|rope| RopeInfo {
-            theta: rope.theta,
-            rotary_dim: rope.rotary_dim,
-            layout: PairLayout::HalfSplit,
-            inv_freq: rope.inv_freq.clone(),
-            scaling: rope.scaling.clone(),
+            theta: rope.theta(),
+            rotary_dim: rope.rotary_dim(),
+            layout: rope.layout(),
+            inv_freq: rope.inv_freq().to_vec(),
+            scaling: rope.scaling().map(|scaling| scaling.name().to_owned()),
         }),
     }
 }

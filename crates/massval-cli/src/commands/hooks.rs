@@ -1,6 +1,6 @@
 //! `massval hooks`.
 
-use massval::hooks::{ModelPoints, explain, select};
+use massval::hooks::{explain, select};
 use massval::models::Checkpoint;
 
 use crate::args::Hooks;
@@ -8,7 +8,7 @@ use crate::output::{Done, print, print_json, wrap};
 
 pub fn run(args: Hooks) -> Done {
     let config = Checkpoint::inspect(&args.model)?.config;
-    let available = ModelPoints::new(config.layers, &config.sites());
+    let available = config.hook_points();
     let mut points = Vec::new();
     for pattern in &args.patterns {
         points.extend(select(&available, pattern)?);
@@ -16,7 +16,7 @@ pub fn run(args: Hooks) -> Done {
     if args.patterns.is_empty() {
         points.extend(available.iter());
     }
-    let explained: Vec<_> = points.iter().map(|point| explain(*point)).collect();
+    let explained: Vec<_> = points.iter().map(|point| available.explain(*point)).collect();
     if args.json {
         return print_json(&explained);
     }

@@ -1,6 +1,7 @@
 //! `massval inspect`.
 
-use massval::models::{Checkpoint, PositionEncoding};
+use massval::detect::PairLayout;
+use massval::models::{Checkpoint, PositionEncoding, Traits};
 
 use crate::args::Inspect;
 use crate::output::{Done, Failure, amount, plural, print, print_json, wrap};
@@ -21,16 +22,21 @@ fn text(checkpoint: &Checkpoint) -> String {
     let config = &checkpoint.config;
     let position = match &config.position {
         PositionEncoding::Rope(rope) => {
-            let scaling = rope.scaling.as_deref().map(|s| format!(", {s} scaling"));
+            let scaling = rope.scaling().map(|s| format!(", {} scaling", s.name()));
             format!(
-                "RoPE, half-split, theta {}, {} of {} channels{}",
-                rope.theta,
-                rope.rotary_dim,
+                "RoPE, {}, theta {}, {} of {} channels{}",
+                match rope.layout() {
+                    PairLayout::HalfSplit => "half-split",
+                    PairLayout::Interleaved => "interleaved",
+                },
+                rope.theta(),
+                rope.rotary_dim(),
                 config.head_dim,
                 scaling.unwrap_or_default()
             )
         }
-        PositionEncoding::Learned { positions } => format!("learned, {positions}"),
+        PositionEncoding::Learned { positions, .. } => format!("learned, {positions}"),
+        PositionEncoding::Alibi(_) => "ALiBi".to_owned(),
         _ => "none".to_owned(),
     };
     let stored: Vec<String> =
@@ -49,6 +55,7 @@ fn text(checkpoint: &Checkpoint) -> String {
             ),
         ),
         ("positions", position),
+        ("built of", built_of(&config.traits())),
         ("longest", config.max_positions.map_or("unknown".to_owned(), |n| format!("{n} tokens"))),
         (
             "vocabulary",
@@ -75,4 +82,10 @@ fn text(checkpoint: &Checkpoint) -> String {
     }
     let line = |(name, value): (&str, String)| format!("{name:<13} {}", wrap(&value, 14));
     lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What tells this decoder from others, besides its sizes and positions.
+fn built_of(traits: &Traits) -> String {
+    let parts = [&traits.norm, &traits.attention, &traits.block, &traits.mlp];
+    parts.map(|words| words.join(", ")).join("; ")
 }

@@ -13,17 +13,40 @@ pub(crate) struct Fields<'a> {
     path: &'a Path,
     map: &'a Map<String, Value>,
     read: RefCell<BTreeSet<String>>,
+    /// Where `map` lies in the file: empty, or the field that it is, with a dot.
+    within: String,
 }
 
 /// Fields that say how a model was made, stored or sampled from, not what it computes.
 const INERT: &[&str] = &[
     "_attn_implementation_autoset",
     "_name_or_path",
+    "attn_impl",
     "architectures",
     "attention_dropout",
     "attn_pdrop",
     "auto_map",
+    "attention_probs_dropout_prob",
     "bos_token_id",
+    "classifier_dropout",
+    "dropout",
+    "embed_dropout",
+    "emb_pdrop",
+    "gradient_checkpointing",
+    "hidden_dropout",
+    "hidden_dropout_prob",
+    "init_std",
+    "init_device",
+    "embedding_fraction",
+    "norm_type",
+    "layerdrop",
+    "output_router_logits",
+    "prefix",
+    "resid_dropout",
+    "router_aux_loss_coef",
+    "router_jitter_noise",
+    "is_decoder",
+    "rotary",
     "chunk_size_feed_forward",
     "dtype",
     "embd_pdrop",
@@ -57,7 +80,6 @@ const INERT: &[&str] = &[
     "torchscript",
     "use_bfloat16",
     "is_encoder_decoder",
-    "gradient_checkpointing",
     "transformers.js_config",
     "unsloth_version",
     "unsloth_fixed",
@@ -67,6 +89,8 @@ const INERT: &[&str] = &[
 /// Fields that change the arithmetic of some family, with the value that leaves it alone. A model
 /// that sets one which its reader does not know would be computed wrongly.
 const ARITHMETIC: &[(&str, f64)] = &[
+    ("alibi", 0.0),
+    ("apply_residual_connection_post_layernorm", 0.0),
     ("attention_multiplier", f64::NAN),
     ("attn_logit_softcapping", f64::NAN),
     ("clip_qkv", f64::NAN),
@@ -74,18 +98,23 @@ const ARITHMETIC: &[(&str, f64)] = &[
     ("final_logit_softcapping", f64::NAN),
     ("layer_types", f64::NAN),
     ("logit_scale", 1.0),
+    ("rotary_dim", f64::NAN),
+    ("rotary_pct", 1.0),
     ("logits_scaling", 1.0),
     ("no_rope_layers", f64::NAN),
     ("num_experts", 0.0),
     ("num_local_experts", 0.0),
     ("parallel_attn", 0.0),
     ("partial_rotary_factor", 1.0),
+    ("qk_layernorm", 0.0),
     ("qk_norm", 0.0),
     ("query_pre_attn_scalar", f64::NAN),
     ("residual_multiplier", 1.0),
     ("rope_local_base_freq", f64::NAN),
+    ("rope_parameters", f64::NAN),
     ("rope_scaling", f64::NAN),
     ("sliding_window", f64::NAN),
+    ("use_bidirectional_attention", 0.0),
     ("use_parallel_residual", 0.0),
     ("use_qk_norm", 0.0),
     ("use_sliding_window", 0.0),
@@ -93,7 +122,12 @@ const ARITHMETIC: &[(&str, f64)] = &[
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(path: &'a Path, map: &'a Map<String, Value>) -> Self {
-        Self { path, map, read: RefCell::default() }
+        Self { path, map, read: RefCell::default(), within: String::new() }
+    }
+
+    /// The fields of a table inside the config, such as `text_config`.
+    pub(crate) fn inside(path: &'a Path, name: &str, map: &'a Map<String, Value>) -> Self {
+        Self { path, map, read: RefCell::default(), within: format!("{name}.") }
     }
 
     /// All fields.
@@ -102,7 +136,26 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn error(&self, field: &str, what: impl Into<String>) -> Error {
-        Error::config(self.path, field, what)
+        Error::config(self.path, format!("{}{field}", self.within), what)
+    }
+
+    /// Whether the field stands there, `null` included.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+
+    /// A table inside this one.
+    pub(crate) fn nested(&self, name: &str) -> Result<Option<Fields<'a>>> {
+        let name_in = format!("{}{name}", self.within);
+        Ok(self.object(name)?.map(|map| Fields::inside(self.path, &name_in, map)))
+    }
+
+    pub(crate) fn object(&self, name: &str) -> Result<Option<&'a Map<String, Value>>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Object(map)) => Ok(Some(map)),
+            Some(_) => Err(self.error(name, "is not an object")),
+        }
     }
 
     /// The field's value; `null` counts as absent.
@@ -174,6 +227,14 @@ impl<'a> Fields<'a> {
             }
         }
         Ok(())
+    }
+
+    /// After the reader of a table inside the config is done: refuses whatever it did not read.
+    pub(crate) fn finish_nested(&self) -> Result<()> {
+        match self.unread().first() {
+            Some(name) => Err(self.error(name, "is not known, and may change the arithmetic")),
+            None => self.finish(),
+        }
     }
 
     /// The fields that nobody read and that are not known to be inert.

@@ -1,92 +1,81 @@
 //! GPT-2, and GPT-2 with RoPE: learned positions replaced by rotary ones, everything else equal.
 
-use super::names::{Qkv, Stored, WeightNames};
-use super::{fields::Fields, rope};
+use super::fields::Fields;
+use super::names::{FusedOrder, MlpNames, NormNames, Prefix, Qkv, Stored, WeightNames};
+use super::read::{self, Shape};
+use super::rope::{self, Extent, Family};
 use crate::Result;
-use crate::config::{
-    ActivationKind, BiasConfig, DecoderConfig, MlpKind, NormKind, PositionEncoding,
-};
+use crate::config::{DecoderConfig, PositionEncoding};
 
 pub(super) fn config(fields: &Fields<'_>) -> Result<DecoderConfig> {
-    let positions = fields.opt_size("n_positions")?.unwrap_or(1024);
-    read(fields, "gpt2", positions, |_| Ok(PositionEncoding::Learned { positions }))
+    let (positions, config) = common(fields, "gpt2")?;
+    Ok(DecoderConfig { position: PositionEncoding::Learned { positions, offset: 0 }, ..config })
 }
 
 pub(super) fn config_rope(fields: &Fields<'_>) -> Result<DecoderConfig> {
-    let positions = fields.opt_size("n_positions")?.unwrap_or(1024);
-    read(fields, "gpt2-rope", positions, |head_dim| {
-        Ok(PositionEncoding::Rope(rope::read(fields, head_dim, positions)?))
+    let (positions, config) = common(fields, "gpt2-rope")?;
+    let extent = Extent { head_dim: config.head_dim, max_positions: Some(positions) };
+    let family = Family { partial: Some(("partial_rotary_factor", 1.0)), ..Family::LLAMA };
+    let rope = family.read(fields, extent)?;
+    Ok(DecoderConfig {
+        max_positions: rope::longest(&rope, Some(positions)),
+        position: PositionEncoding::Rope(rope),
+        ..config
     })
 }
 
-fn read(
-    fields: &Fields<'_>,
-    architecture: &str,
-    max_positions: usize,
-    position: impl FnOnce(usize) -> Result<PositionEncoding>,
-) -> Result<DecoderConfig> {
-    let d_model = fields.size("n_embd")?;
-    let heads = fields.size("n_head")?;
-    if !d_model.is_multiple_of(heads) {
-        return Err(
-            fields.error("n_embd", format!("{d_model} is not a multiple of n_head {heads}"))
-        );
-    }
-    let head_dim = d_model / heads;
-    let act = fields.opt_str("activation_function")?.unwrap_or("gelu_new");
-    let activation = ActivationKind::from_hf(act).ok_or_else(|| {
-        fields.error("activation_function", format!("unknown activation {act:?}"))
-    })?;
+fn common(fields: &Fields<'_>, architecture: &'static str) -> Result<(usize, DecoderConfig)> {
+    let positions = fields.opt_size("n_positions")?.unwrap_or(1024);
     // What transformers' GPT-2 can do, but no published checkpoint of it asks for.
-    for (name, default) in [
-        ("scale_attn_weights", true),
-        ("scale_attn_by_inverse_layer_idx", false),
-        ("add_cross_attention", false),
-    ] {
-        if fields.bool(name, default)? != default {
-            return Err(fields.error(name, format!("{} is not supported", !default)));
-        }
-    }
+    read::only(fields, "scale_attn_weights", true)?;
+    read::only(fields, "scale_attn_by_inverse_layer_idx", false)?;
+    read::only(fields, "add_cross_attention", false)?;
     // Changes the order of rounding in half precision, not the arithmetic.
     fields.bool("reorder_and_upcast_attn", false)?;
-    Ok(DecoderConfig {
-        architecture: architecture.to_owned(),
+    let d_model = fields.size("n_embd")?;
+    let shape = Shape {
+        architecture,
         vocab_size: fields.size("vocab_size")?,
         d_model,
-        layers: fields.size("n_layer")?,
-        heads,
-        kv_heads: heads,
-        head_dim,
+        layers: read::layers(fields, "n_layer")?,
+        heads: fields.size("n_head")?,
         d_mlp: fields.opt_size("n_inner")?.unwrap_or(4 * d_model),
-        norm: NormKind::LayerNorm,
-        norm_eps: fields.positive("layer_norm_epsilon", Some(1e-5))?,
-        position: position(head_dim)?,
-        max_positions: Some(max_positions),
-        mlp: MlpKind::Plain,
-        activation,
-        bias: BiasConfig { qkv: true, attn_out: true, mlp: true, norm: true },
+    };
+    let eps = fields.positive("layer_norm_epsilon", Some(1e-5))?;
+    let config = shape.gpt(fields, ["n_embd", "n_head"], eps)?;
+    let config = DecoderConfig {
+        max_positions: Some(positions),
+        activation: read::activation(fields, "activation_function", "gelu_new")?,
         tied_head: fields.bool("tie_word_embeddings", true)?,
-    })
+        ..config
+    };
+    Ok((positions, config))
 }
 
 pub(super) const NAMES: WeightNames = WeightNames {
-    prefixes: &["transformer.", ""],
+    prefixes: &[Prefix { body: "transformer.", head: "" }, Prefix { body: "", head: "" }],
     embed: "wte",
+    embed_norm: None,
+    projections: None,
     positions: Some("wpe"),
     final_norm: "ln_f",
     head: "lm_head",
     linear: Stored::InOut,
-    attn_norm: "h.{l}.ln_1",
-    qkv: Qkv::Fused("h.{l}.attn.c_attn"),
+    norms: NormNames {
+        attn: Some("h.{l}.ln_1"),
+        attn_out: None,
+        mlp: Some("h.{l}.ln_2"),
+        mlp_out: None,
+    },
+    qkv: Qkv::Fused { name: "h.{l}.attn.c_attn", order: FusedOrder::Blocks },
+    qk_norm: None,
     attn_out: "h.{l}.attn.c_proj",
-    mlp_norm: "h.{l}.ln_2",
-    gate: None,
-    up: "h.{l}.mlp.c_fc",
-    down: "h.{l}.mlp.c_proj",
+    mlp: MlpNames::Plain { up: "h.{l}.mlp.c_fc", down: "h.{l}.mlp.c_proj" },
     derivable: &[
         "transformer.h.{l}.attn.bias",
         "transformer.h.{l}.attn.masked_bias",
         "h.{l}.attn.bias",
         "h.{l}.attn.masked_bias",
     ],
+    aside: &[],
 };

@@ -2,13 +2,27 @@
 //!
 //! To add one, write the two and list it in `ALL`; `docs/architecture.md` walks through it.
 
+mod bloom;
+mod falcon;
 mod fields;
+mod gemma;
 mod gguf;
 mod gpt2;
+mod gpt_neo;
+mod gpt_neox;
+mod gptj;
 mod llama;
+mod mistral;
+mod mpt;
 pub(crate) mod names;
+mod olmo;
+mod opt;
+mod phi;
+mod qwen;
+mod read;
 mod rope;
 mod sizes;
+mod within;
 
 use std::path::Path;
 
@@ -17,48 +31,64 @@ use serde_json::{Map, Value};
 pub(crate) use fields::Fields;
 pub(crate) use names::WeightNames;
 
-use crate::config::DecoderConfig;
-use crate::weights::{Format, GgufMetadata, LoadReport, refuse_config};
+use crate::config::{DecoderConfig, NormKind};
+use crate::weights::{GgufMetadata, LoadReport, Weights, refuse_config};
 use crate::{Error, Result};
+use within::Outer;
+
+type Config = fn(&Fields<'_>) -> Result<DecoderConfig>;
+type Names = fn(&DecoderConfig) -> WeightNames;
 
 /// An architecture: what it is called, how its config is read, where its weights are.
 pub(crate) struct Architecture {
     /// Its name in massval, and `model_type` in a config.
     name: &'static str,
-    /// `general.architecture` in a GGUF.
-    gguf: Option<&'static str>,
-    config: fn(&Fields<'_>) -> Result<DecoderConfig>,
-    names: WeightNames,
-    gguf_names: Option<WeightNames>,
+    /// Other values of `model_type`: the whole that has this one as its text model, or the text model
+    /// by itself.
+    aliases: &'static [&'static str],
+    config: Config,
+    names: Names,
+}
+
+const fn plain(name: &'static str, config: Config, names: Names) -> Architecture {
+    Architecture { name, aliases: &[], config, names }
 }
 
 static ALL: &[Architecture] = &[
+    plain("llama", llama::config, |_| llama::NAMES),
+    plain("mistral", mistral::config, |_| llama::NAMES),
+    plain("mixtral", mistral::config_mixtral, mistral::mixtral_names),
+    plain("qwen2", qwen::config, |_| llama::NAMES),
+    plain("qwen3", qwen::config3, qwen::names3),
     Architecture {
-        name: "llama",
-        gguf: Some("llama"),
-        config: llama::config,
-        names: llama::NAMES,
-        gguf_names: Some(llama::GGUF_NAMES),
+        aliases: &["qwen2_vl_text"],
+        ..plain("qwen2_vl", qwen::config_vl, qwen::names_vl)
     },
-    Architecture {
-        name: "gpt2",
-        gguf: None,
-        config: gpt2::config,
-        names: gpt2::NAMES,
-        gguf_names: None,
-    },
-    Architecture {
-        name: "gpt2-rope",
-        gguf: None,
-        config: gpt2::config_rope,
-        names: WeightNames { positions: None, ..gpt2::NAMES },
-        gguf_names: None,
-    },
+    plain("gemma", gemma::config, |_| llama::NAMES),
+    plain("gemma2", gemma::config2, gemma::names2),
+    Architecture { aliases: &["gemma3"], ..plain("gemma3_text", gemma::config3, gemma::names3) },
+    plain("phi", phi::config, phi::names),
+    plain("phi3", phi::config3, phi::names3),
+    plain("falcon", falcon::config, falcon::names),
+    plain("olmo", olmo::config, |_| llama::NAMES),
+    plain("olmo2", olmo::config2, olmo::names2),
+    plain("gpt2", gpt2::config, |_| gpt2::NAMES),
+    plain("gpt2-rope", gpt2::config_rope, |_| WeightNames { positions: None, ..gpt2::NAMES }),
+    plain("gpt_neo", gpt_neo::config, gpt_neo::names),
+    plain("gpt_neox", gpt_neox::config, gpt_neox::names),
+    plain("gptj", gptj::config, gptj::names),
+    plain("opt", opt::config, opt::names),
+    plain("mpt", mpt::config, mpt::names),
+    plain("bloom", bloom::config, bloom::names),
 ];
+
+/// Architectures that are known and cannot be computed, with the reason.
+const REFUSED: &[(&str, &str)] =
+    &[("jamba", "most of its layers are Mamba layers, which massval does not compute")];
 
 /// The names of the architectures that can be loaded, as `model_type` of a `config.json` has them.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    ALL.iter().map(|architecture| architecture.name)
+    ALL.iter().map(|a| a.name).chain(within::OUTER.iter().map(|outer| outer.name))
 }
 
 /// Reads the text of a `config.json`; `path` is for error messages.
@@ -75,7 +105,7 @@ pub fn read_config(path: &Path, json: &str) -> Result<DecoderConfig> {
 pub(crate) struct Described {
     pub(crate) config: DecoderConfig,
     pub(crate) unread: Vec<String>,
-    architecture: &'static Architecture,
+    pub(crate) names: WeightNames,
     sizes: sizes::Sizes,
 }
 
@@ -83,16 +113,6 @@ impl Described {
     /// Adds to each tensor of the wrong shape the fields that ask for the other one.
     pub(crate) fn explain(&self, report: &mut LoadReport) {
         self.sizes.explain(report);
-    }
-
-    pub(crate) fn names(&self, path: &Path, format: Format) -> Result<&'static WeightNames> {
-        match format {
-            Format::Gguf => self.architecture.gguf_names.as_ref().ok_or_else(|| {
-                let what = format!("{} is read from safetensors only", self.architecture.name);
-                Error::Unsupported { path: path.to_owned(), what }
-            }),
-            _ => Ok(&self.architecture.names),
-        }
     }
 }
 
@@ -110,38 +130,69 @@ pub(crate) fn read(path: &Path, map: &Map<String, Value>) -> Result<Described> {
     let model_type = fields.opt_str("model_type")?;
     let model_type =
         model_type.ok_or_else(|| fields.error("model_type", "missing: not a model's config?"))?;
-    let architecture =
-        find(model_type, |a| Some(a.name)).map_err(|what| fields.error("model_type", what))?;
-    describe(&fields, architecture)
+    if let Some(outer) = Outer::find(model_type) {
+        let text = outer.text(path, map)?;
+        let fields = Fields::inside(path, "text_config", &text);
+        let text_type = fields.opt_str("model_type")?.unwrap_or(outer.default_text);
+        let architecture = by_model_type(&fields, text_type)?;
+        return describe(&fields, architecture, Some(outer));
+    }
+    let architecture = by_model_type(&fields, model_type)?;
+    match within::text_config(path, map)? {
+        None => describe(&fields, architecture, None),
+        Some(text) => describe(&Fields::inside(path, "text_config", &text), architecture, None),
+    }
 }
 
 /// The same from a GGUF's metadata.
-pub(crate) fn read_gguf(path: &Path, metadata: &GgufMetadata, tied: bool) -> Result<Described> {
-    let key = "general.architecture";
-    let kind = metadata.str(key)?.ok_or_else(|| metadata.missing(key))?;
-    let architecture = find(kind, |a| a.gguf).map_err(|what| Error::config(path, key, what))?;
-    let map = gguf::fields(path, metadata, kind, tied)?;
-    describe(&Fields::new(path, &map), architecture)
+pub(crate) fn read_gguf(
+    path: &Path,
+    weights: &Weights,
+    metadata: &GgufMetadata,
+) -> Result<Described> {
+    let gguf = gguf::describe(path, metadata, weights)?;
+    let fields = Fields::new(path, &gguf.map);
+    let model_type = fields.opt_str("model_type")?.unwrap_or_default();
+    let architecture = by_model_type(&fields, model_type)?;
+    let mut described = describe(&fields, architecture, None)?;
+    // The converter has added the one.
+    if described.config.norm == NormKind::RmsNormPlusOne {
+        described.config.norm = NormKind::RmsNorm;
+    }
+    described.names = (gguf.names)(&described.config);
+    described.unread.extend(gguf.unread());
+    Ok(described)
 }
 
-fn describe(fields: &Fields<'_>, architecture: &'static Architecture) -> Result<Described> {
+fn describe(
+    fields: &Fields<'_>,
+    architecture: &'static Architecture,
+    outer: Option<&'static Outer>,
+) -> Result<Described> {
     fields.get("model_type");
-    let config = (architecture.config)(fields)?;
+    let mut config = (architecture.config)(fields)?;
+    if let Some(outer) = outer {
+        config.architecture = outer.name.to_owned();
+    }
     fields.finish()?;
     check(fields, &config)?;
     let sizes = sizes::Sizes::new(fields.map(), &config);
-    Ok(Described { config, unread: fields.unread(), architecture, sizes })
+    let names = (architecture.names)(&config);
+    let names = outer.map_or(names, |outer| outer.names(names));
+    Ok(Described { config, unread: fields.unread(), names, sizes })
 }
 
-fn find(
-    name: &str,
-    key: impl Fn(&'static Architecture) -> Option<&'static str>,
-) -> Result<&'static Architecture, String> {
-    if let Some(found) = ALL.iter().find(|a| key(a) == Some(name)) {
-        return Ok(found);
+fn by_model_type(fields: &Fields<'_>, model_type: &str) -> Result<&'static Architecture> {
+    if let Some((_, why)) = REFUSED.iter().find(|(name, _)| *name == model_type) {
+        return Err(fields.error("model_type", format!("{model_type} cannot be loaded: {why}")));
     }
-    let known: Vec<_> = ALL.iter().filter_map(&key).collect();
-    Err(format!("unknown architecture {name:?}; known are {}", known.join(", ")))
+    let named = |a: &&Architecture| a.name == model_type || a.aliases.contains(&model_type);
+    ALL.iter().find(named).ok_or_else(|| fields.error("model_type", unknown(model_type, names())))
+}
+
+fn unknown(name: &str, known: impl Iterator<Item = &'static str>) -> String {
+    let known: Vec<_> = known.collect();
+    format!("unknown architecture {name:?}; known are {}", known.join(", "))
 }
 
 /// What must hold in every architecture before memory is asked for.
@@ -157,12 +208,16 @@ fn check(fields: &Fields<'_>, config: &DecoderConfig) -> Result<()> {
         ("num_attention_heads", config.heads, 1 << 14),
         ("intermediate_size", config.d_mlp, 1 << 22),
         ("vocab_size", config.vocab_size, 1 << 24),
+        ("word_embed_proj_dim", config.embedding.width, 1 << 20),
     ] {
         if size > limit {
             return Err(
                 fields.error(field, format!("{size} is beyond {limit}, the largest allowed"))
             );
         }
+    }
+    if config.tied_head && config.bias.head {
+        return Err(fields.error("tie_word_embeddings", "a tied head with a bias is not supported"));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use massval_detect::{PairLayout, RopeAngles};
+use massval_detect::{PairLayout, RopeAngles, RopeScaling};
 
 use self::table::Table;
 use super::fields::Fields;
@@ -20,11 +20,8 @@ use crate::config::RopeConfig;
 const MAX_HEAD_DIM: usize = 1 << 14;
 
 /// What a family calls its rotary fields, and what it assumes where they are absent.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Family {
-    /// Channels of a head.
-    pub(super) head_dim: usize,
-    /// `max_position_embeddings`.
-    pub(super) max_positions: usize,
     /// The base's name at the top of the config, and its value if it is nowhere.
     pub(super) theta: (&'static str, f64),
     /// The same of the part of a head that turns; `None` where transformers turns whole heads whatever it says.
@@ -33,6 +30,15 @@ pub(super) struct Family {
     pub(super) yarn_means_longrope: bool,
     /// Positions have three axes, all equal in a text (Qwen2-VL): `mrope` is `default`.
     pub(super) three_axes: bool,
+}
+
+/// What the rotary positions must fit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    /// Channels of a head.
+    pub(super) head_dim: usize,
+    /// `max_position_embeddings`, where the config says it or the family has a default.
+    pub(super) max_positions: Option<usize>,
 }
 
 /// One kind of layer of a model that has several, each with rotary positions of its own.
@@ -45,30 +51,27 @@ pub(super) struct LayerKind {
     pub(super) scaled: bool,
 }
 
-/// The rotary positions of a family that turns whole heads, as Llama.
-pub(super) fn read(
-    fields: &Fields<'_>,
-    head_dim: usize,
-    max_positions: usize,
-) -> Result<RopeConfig> {
-    Family::new(head_dim, max_positions).read(fields)
+/// How long sequences may be: dynamic NTK is there to go beyond the config's limit.
+pub(super) fn longest(rope: &RopeConfig, max_positions: Option<usize>) -> Option<usize> {
+    match rope.scaling() {
+        Some(RopeScaling::DynamicNtk { factor, .. }) => {
+            max_positions.map(|longest| (longest as f64 * factor.max(1.0)) as usize)
+        }
+        _ => max_positions,
+    }
 }
 
 impl Family {
-    /// Llama's spelling.
-    pub(super) fn new(head_dim: usize, max_positions: usize) -> Self {
-        Self {
-            head_dim,
-            max_positions,
-            theta: ("rope_theta", 10_000.0),
-            partial: None,
-            yarn_means_longrope: false,
-            three_axes: false,
-        }
-    }
+    /// Llama's: whole heads turn.
+    pub(super) const LLAMA: Self = Self {
+        theta: ("rope_theta", 10_000.0),
+        partial: None,
+        yarn_means_longrope: false,
+        three_axes: false,
+    };
 
     /// The rotary positions of a model whose layers are all alike.
-    pub(super) fn read(&self, fields: &Fields<'_>) -> Result<RopeConfig> {
+    pub(super) fn read(&self, fields: &Fields<'_>, extent: Extent) -> Result<RopeConfig> {
         let new = Table::open(fields, "rope_parameters")?;
         let old = Table::open(fields, "rope_scaling")?;
         for table in new.iter().chain(&old) {
@@ -77,7 +80,7 @@ impl Family {
                 return Err(table.error(first, what));
             }
         }
-        let one = |table: Option<&Table<'_>>| self.one(fields, self.theta, table);
+        let one = |table: Option<&Table<'_>>| self.one(fields, extent, self.theta, table);
         match (&new, &old) {
             (Some(new), Some(old)) => {
                 let read = one(Some(new))?;
@@ -92,25 +95,25 @@ impl Family {
         }
     }
 
-    /// The rotary positions of each kind of layer, in the order of `kinds`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "Gemma 3's reader comes next"))]
+    /// The rotary positions of the two kinds of layers, in the order of `kinds`.
     pub(super) fn read_layers(
         &self,
         fields: &Fields<'_>,
-        kinds: &[LayerKind],
-    ) -> Result<Vec<RopeConfig>> {
+        extent: Extent,
+        kinds: &[LayerKind; 2],
+    ) -> Result<[RopeConfig; 2]> {
         let new = Table::open(fields, "rope_parameters")?;
         let old = Table::open(fields, "rope_scaling")?;
         if new.is_some() && old.is_some() {
             let what = "stands beside rope_parameters; remove one of the two";
             return Err(fields.error("rope_scaling", what));
         }
-        let mut read = Vec::with_capacity(kinds.len());
-        for kind in kinds {
+        let of = |kind: &LayerKind| {
             let inner = new.as_ref().map(|table| table.inner(kind.name)).transpose()?.flatten();
             let table = if kind.scaled { inner.as_ref().or(old.as_ref()) } else { inner.as_ref() };
-            read.push(self.one(fields, kind.theta, table)?);
-        }
+            self.one(fields, extent, kind.theta, table)
+        };
+        let read = [of(&kinds[0])?, of(&kinds[1])?];
         if let Some(table) = &new {
             let names: Vec<_> = kinds.iter().map(|kind| kind.name).collect();
             table.finish(&format!("RoPE per layer type; known types are {}", names.join(", ")))?;
@@ -122,21 +125,21 @@ impl Family {
     fn one(
         &self,
         fields: &Fields<'_>,
+        Extent { head_dim, max_positions }: Extent,
         (theta_name, default_theta): (&str, f64),
         table: Option<&Table<'_>>,
     ) -> Result<RopeConfig> {
-        if self.head_dim > MAX_HEAD_DIM {
-            let what = format!("{} is beyond {MAX_HEAD_DIM}, the largest allowed", self.head_dim);
+        if head_dim > MAX_HEAD_DIM {
+            let what = format!("{head_dim} is beyond {MAX_HEAD_DIM}, the largest allowed");
             return Err(fields.error("head_dim", what));
         }
         let theta = either(fields, theta_name, table, "rope_theta")?.unwrap_or(default_theta);
         let proportion = self.proportion(fields, table)?;
         let original = fields.opt_size("original_max_position_embeddings")?;
         // transformers truncates, too.
-        let partial_dim = (self.head_dim as f64 * proportion) as usize;
+        let partial_dim = (head_dim as f64 * proportion) as usize;
         let whole = self.is_proportional(table)?;
-        let rotary_dim = if whole { self.head_dim } else { partial_dim };
-        let max_positions = self.max_positions;
+        let rotary_dim = if whole { head_dim } else { partial_dim };
         let context = kind::Context { rotary_dim, max_positions, original, proportion };
         let scaling = match table {
             None => None,
@@ -146,8 +149,8 @@ impl Family {
         let wrong = |error: massval_detect::Error| fields.error(at, error.to_string());
         let angles = RopeAngles::new(rotary_dim, theta, scaling).map_err(wrong)?;
         // That the pairs fit into a head.
-        angles.bands(self.head_dim, 1, PairLayout::HalfSplit).map_err(wrong)?;
-        Ok(RopeConfig::new(angles))
+        angles.bands(head_dim, 1, PairLayout::HalfSplit).map_err(wrong)?;
+        Ok(RopeConfig::new(angles, PairLayout::HalfSplit))
     }
 
     /// The part of a head that turns.

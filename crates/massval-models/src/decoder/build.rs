@@ -1,14 +1,20 @@
 //! Builds a decoder from a checkpoint: every tensor by its name in the architecture's table.
 
+mod fused;
+
 use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 
-use super::{Attention, Block, Decoder, Mlp, Norm};
+use super::Decoder;
+use super::attention::{Attention, Rule};
+use super::block::Block;
+use super::mlp::{Dense, Experts, Mlp};
+use super::norm::Norm;
 use crate::Result;
 use crate::arch::WeightNames;
-use crate::arch::names::{Qkv, Stored};
-use crate::config::{DecoderConfig, MlpKind, NormKind, PositionEncoding};
+use crate::arch::names::{FusedOrder, MlpNames, Qkv, Stored};
+use crate::config::{BlockOrder, DecoderConfig, MlpKind, NormKind, PositionEncoding, QkNorm};
 use crate::weights::{LoadReport, Loader, Weights};
 
 /// Where the weights go, and in which type.
@@ -55,45 +61,72 @@ fn take_all(
     let prefix = names
         .prefixes
         .iter()
-        .copied()
-        .find(|prefix| loader.contains(&format!("{prefix}{}.weight", names.embed)));
-    let prefix = prefix.or(names.prefixes.first().copied()).unwrap_or_default();
-    let mut from = Source { loader, prefix, target, progress, total, done: 0 };
-    let decoder = decoder(config, names, &mut from)?;
+        .find(|prefix| loader.contains(&format!("{}{}.weight", prefix.body, names.embed)));
+    let (body, head) =
+        prefix.or(names.prefixes.first()).map_or(("", ""), |prefix| (prefix.body, prefix.head));
+    let mut from = Source { loader, prefix: body, target, progress, total, done: 0 };
+    let decoder = decoder(config, names, head, &mut from)?;
     for name in names.derivable {
         for layer in 0..config.layers {
             from.loader.ignore(&at_layer(name, layer));
         }
     }
     if config.tied_head {
-        from.loader.ignore(&format!("{}.weight", names.head));
+        from.loader.ignore(&format!("{head}{}.weight", names.head));
+    }
+    let aside = |name: &str| names.aside.iter().any(|start| name.starts_with(start));
+    for tensor in weights.tensors().filter(|tensor| aside(&tensor.name)) {
+        from.loader.ignore(&tensor.name);
     }
     Ok((decoder, from.loader.finish()))
 }
 
-fn decoder(config: &DecoderConfig, names: &WeightNames, from: &mut Source<'_>) -> Result<Decoder> {
-    let d = config.d_model;
-    let embed = from.matrix(names.embed, [config.vocab_size, d])?;
+fn decoder<'a>(
+    config: &DecoderConfig,
+    names: &WeightNames,
+    head: &'a str,
+    from: &mut Source<'a>,
+) -> Result<Decoder> {
+    let (d, width) = (config.d_model, config.embedding.width);
+    let embed = from.matrix(names.embed, [config.vocab_size, width])?;
+    let embed_norm = match names.embed_norm {
+        Some(name) if config.embedding.norm => Some(norm(config, name, width, from)?),
+        _ => None,
+    };
     let positions = match (&config.position, names.positions) {
-        (PositionEncoding::Learned { positions }, Some(name)) => {
-            Some(Param::from_tensor(from.matrix(name, [*positions, d])?))
+        (PositionEncoding::Learned { positions, offset }, Some(name)) => {
+            Some(Param::from_tensor(from.matrix(name, [positions + offset, d])?))
         }
         _ => None,
     };
+    let (project_in, project_out) = match names.projections {
+        Some((name_in, name_out)) if width != d => (
+            Some(from.linear(name_in, names.linear, width, d, false)?),
+            Some(from.linear(name_out, names.linear, d, width, false)?),
+        ),
+        _ => (None, None),
+    };
     let blocks =
         (0..config.layers).map(|layer| block(config, names, layer, from)).collect::<Result<_>>()?;
-    let final_norm = norm(config, names.final_norm, from)?;
+    let final_norm = match config.final_norm {
+        true => Some(norm(config, names.final_norm, d, from)?),
+        false => None,
+    };
     let head = match config.tied_head {
         true => None,
         false => {
-            let prefix = std::mem::take(&mut from.prefix);
-            let head = from.linear(names.head, Stored::OutIn, d, config.vocab_size, false);
+            let prefix = std::mem::replace(&mut from.prefix, head);
+            let bias = config.bias.head;
+            let head = from.linear(names.head, Stored::OutIn, width, config.vocab_size, bias);
             from.prefix = prefix;
             Some(head?)
         }
     };
     Ok(Decoder {
         embed: Param::from_tensor(embed),
+        embed_norm,
+        project_in,
+        project_out,
         positions,
         blocks,
         final_norm,
@@ -108,76 +141,138 @@ fn block(
     layer: usize,
     from: &mut Source<'_>,
 ) -> Result<Block> {
-    let (d, m) = (config.d_model, config.d_mlp);
-    let q_width = config.heads * config.head_dim;
-    let kv_width = config.kv_heads * config.head_dim;
+    let mut normed = |name: Option<&str>| {
+        let name = name.map(|name| at_layer(name, layer));
+        name.map(|name| norm(config, &name, config.d_model, from)).transpose()
+    };
+    let attn_norm = normed(names.norms.attn)?;
+    let attn_out_norm = normed(names.norms.attn_out)?;
+    let mlp_norm = normed(names.norms.mlp.filter(|_| config.block != BlockOrder::ParallelOneNorm))?;
+    let mlp_out_norm = normed(names.norms.mlp_out)?;
+    Ok(Block {
+        attn_norm,
+        attention: attention(config, names, layer, from)?,
+        attn_out_norm,
+        mlp_norm,
+        mlp: mlp(config, names, layer, from)?,
+        mlp_out_norm,
+        order: config.block,
+    })
+}
+
+fn attention(
+    config: &DecoderConfig,
+    names: &WeightNames,
+    layer: usize,
+    from: &mut Source<'_>,
+) -> Result<Attention> {
+    let d = config.d_model;
+    let (heads, kv_heads, head_dim) = (config.heads, config.kv_heads, config.head_dim);
+    let (q_width, kv_width) = (heads * head_dim, kv_heads * head_dim);
     let bias = &config.bias;
     let at = |name: &str| at_layer(name, layer);
-    let attn_norm = norm(config, &at(names.attn_norm), from)?;
     let [q, k, v] = match names.qkv {
         Qkv::Separate { q, k, v, permuted } => {
-            let head_dim = permuted.then_some(config.head_dim);
+            let head_dim = permuted.then_some(head_dim);
             [
                 from.projection(&at(q), names.linear, d, q_width, bias.qkv, head_dim)?,
                 from.projection(&at(k), names.linear, d, kv_width, bias.qkv, head_dim)?,
                 from.linear(&at(v), names.linear, d, kv_width, bias.qkv)?,
             ]
         }
-        Qkv::Fused(name) => {
+        Qkv::Fused { name, order } => {
             let widths = [q_width, kv_width, kv_width];
             let fused = from.linear(&at(name), names.linear, d, widths.iter().sum(), bias.qkv)?;
-            split(&fused, widths)
+            match order {
+                FusedOrder::Blocks => fused::blocks(&fused, widths),
+                FusedOrder::Groups => fused::groups(&fused, kv_heads, widths.map(|w| w / kv_heads)),
+            }
         }
+    };
+    let (q_norm, k_norm) = match (config.attention.qk_norm, names.qk_norm) {
+        (Some(over), Some((q, k))) => {
+            let [q_width, kv_width] = match over {
+                QkNorm::PerHead => [head_dim; 2],
+                QkNorm::AllHeads => [q_width, kv_width],
+            };
+            let q_norm = norm(config, &at(q), q_width, from)?;
+            (Some(q_norm), Some(norm(config, &at(k), kv_width, from)?))
+        }
+        _ => (None, None),
     };
     let out = from.linear(&at(names.attn_out), names.linear, q_width, d, bias.attn_out)?;
-    let mlp_norm = norm(config, &at(names.mlp_norm), from)?;
-    let gate = match (config.mlp, names.gate) {
-        (MlpKind::Gated, Some(name)) => {
-            Some(from.linear(&at(name), names.linear, d, m, bias.mlp)?)
-        }
-        _ => None,
+    let window = config.window_at(layer);
+    let rule = Rule {
+        scale: config.attention.scale,
+        soft_cap: config.attention.soft_cap,
+        clip: config.attention.clip_qkv,
+        qk_norm: config.attention.qk_norm,
+        window,
+        local_rope: window.is_some() && config.local_rope.is_some(),
     };
-    let up = from.linear(&at(names.up), names.linear, d, m, bias.mlp)?;
-    let down = from.linear(&at(names.down), names.linear, m, d, bias.mlp)?;
-    let (heads, kv_heads, head_dim) = (config.heads, config.kv_heads, config.head_dim);
-    Ok(Block {
-        attn_norm,
-        attention: Attention { q, k, v, out, heads, kv_heads, head_dim },
-        mlp_norm,
-        mlp: Mlp { gate, up, down, activation: config.activation },
-    })
+    Ok(Attention { q, k, v, out, q_norm, k_norm, heads, kv_heads, head_dim, rule })
 }
 
-fn norm(config: &DecoderConfig, name: &str, from: &mut Source<'_>) -> Result<Norm> {
-    let weight = from.vector(&format!("{name}.weight"), config.d_model)?;
+fn mlp(
+    config: &DecoderConfig,
+    names: &WeightNames,
+    layer: usize,
+    from: &mut Source<'_>,
+) -> Result<Mlp> {
+    let (d, m, bias) = (config.d_model, config.d_mlp, config.bias.mlp);
+    let at = |name: &str| at_layer(name, layer);
+    let stored = names.linear;
+    let mut dense = |gate: Option<&str>, up: &str, down: &str| {
+        Ok(Dense {
+            gate: gate.map(|gate| from.linear(&at(gate), stored, d, m, bias)).transpose()?,
+            up: from.linear(&at(up), stored, d, m, bias)?,
+            down: from.linear(&at(down), stored, m, d, bias)?,
+            activation: config.activation,
+        })
+    };
+    match names.mlp {
+        MlpNames::Plain { up, down } => dense(None, up, down).map(Mlp::One),
+        MlpNames::Gated { gate, up, down } => dense(Some(gate), up, down).map(Mlp::One),
+        MlpNames::FusedGate { gate_up, down } => {
+            let fused = from.linear(&at(gate_up), stored, d, 2 * m, bias)?;
+            let [gate, up] = fused::blocks(&fused, [m, m]);
+            let down = from.linear(&at(down), stored, m, d, bias)?;
+            Ok(Mlp::One(Dense { gate: Some(gate), up, down, activation: config.activation }))
+        }
+        MlpNames::Experts { router, gate, up, down } => {
+            let (count, per_token) = match config.mlp {
+                MlpKind::Experts { count, per_token } => (count, per_token),
+                MlpKind::Gated | MlpKind::Plain => (1, 1),
+            };
+            let experts = (0..count)
+                .map(|expert| {
+                    let of = |name: &str| name.replace("{e}", &expert.to_string());
+                    dense(Some(&of(gate)), &of(up), &of(down))
+                })
+                .collect::<Result<_>>()?;
+            let router = from.linear(&at(router), stored, d, count, false)?.weight;
+            Ok(Mlp::Experts(Experts { router, experts, per_token }))
+        }
+    }
+}
+
+/// A norm over `width` channels, of the model's kind.
+fn norm(config: &DecoderConfig, name: &str, width: usize, from: &mut Source<'_>) -> Result<Norm> {
+    let eps = config.norm_eps;
+    if config.norm == NormKind::LayerNormFixed {
+        return Ok(Norm::fixed(eps));
+    }
+    let weight = from.vector(&format!("{name}.weight"), width)?;
     Ok(match config.norm {
-        NormKind::RmsNorm => Norm::rms(weight, config.norm_eps),
-        NormKind::LayerNorm => {
+        NormKind::RmsNorm => Norm::rms(weight, eps),
+        NormKind::RmsNormPlusOne => Norm::rms_plus_one(weight, eps),
+        NormKind::LayerNorm | NormKind::LayerNormFixed => {
             let bias = match config.bias.norm {
-                true => Some(from.vector(&format!("{name}.bias"), config.d_model)?),
+                true => Some(from.vector(&format!("{name}.bias"), width)?),
                 false => None,
             };
-            Norm::layer(weight, bias, config.norm_eps)
+            Norm::layer(weight, bias, eps)
         }
-    })
-}
-
-/// The columns of a fused projection, apart. A missing one stays an empty placeholder.
-fn split(fused: &Linear, widths: [usize; 3]) -> [Linear; 3] {
-    let weight = fused.weight.val();
-    let complete = weight.dims()[1] == widths.iter().sum::<usize>();
-    let mut start = 0;
-    widths.map(|width| {
-        let from = start;
-        start += width;
-        if !complete {
-            return fused.clone();
-        }
-        // Copied out of the fused matrix, so that each is contiguous and the whole can be freed.
-        let part = weight.clone().slice_dim(1, from..from + width) + 0.0;
-        let bias =
-            fused.bias.as_ref().map(|bias| bias.val().slice_dim(0, from..from + width) + 0.0);
-        Linear { weight: Param::from_tensor(part), bias: bias.map(Param::from_tensor) }
     })
 }
 

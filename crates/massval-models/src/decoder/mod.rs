@@ -2,6 +2,7 @@
 
 mod attention;
 mod batch;
+mod block;
 pub(crate) mod build;
 #[cfg(feature = "flex")]
 mod host;
@@ -12,24 +13,25 @@ mod mlp;
 mod norm;
 mod pass;
 mod rotary;
+mod seen;
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use massval_hooks::{HookPoint, HookSet, ModelPoints, Phase, Site};
 
 pub use batch::Batch;
 pub use build::Progress;
 
 use crate::cache::KvCache;
-use crate::config::DecoderConfig;
+use crate::config::{DecoderConfig, EmbeddingConfig, PositionEncoding, RopeConfig};
 use crate::{Error, Result};
-use attention::Attention;
-use mlp::Mlp;
+use block::Block;
 use norm::Norm;
 pub(crate) use pass::Keys;
 use pass::Pass;
 use rotary::Rotary;
+use seen::Seen;
 
 /// For which positions of a pass the logits are computed.
 ///
@@ -53,22 +55,18 @@ pub enum LogitsAt {
 #[derive(Module, Debug)]
 pub struct Decoder {
     embed: Param<Tensor<2>>,
+    embed_norm: Option<Norm>,
+    /// From the embedding's width to the stream's, and back before the head, where they differ.
+    project_in: Option<Linear>,
+    project_out: Option<Linear>,
     /// Learned positions, where the model has them.
     positions: Option<Param<Tensor<2>>>,
     blocks: Vec<Block>,
-    final_norm: Norm,
+    final_norm: Option<Norm>,
     /// Absent when tied to the embedding.
     head: Option<Linear>,
     #[module(skip)]
     config: DecoderConfig,
-}
-
-#[derive(Module, Debug)]
-struct Block {
-    attn_norm: Norm,
-    attention: Attention,
-    mlp_norm: Norm,
-    mlp: Mlp,
 }
 
 impl Decoder {
@@ -93,7 +91,7 @@ impl Decoder {
     /// The hook points that this model has.
     #[must_use]
     pub fn hook_points(&self) -> ModelPoints {
-        ModelPoints::new(self.config.layers, &self.config.sites())
+        self.config.hook_points()
     }
 
     /// Runs the model on `batch`, after what `cache` has seen, and calls `hooks` on the way.
@@ -144,29 +142,30 @@ impl Decoder {
         }
 
         let device = self.device();
-        let (rows, seq) = (batch.batch(), batch.seq());
-        let positions = positions(batch, columns.as_deref(), seen);
+        let seq = batch.seq();
+        let tokens = Seen::new(batch, columns, seen, &device);
+        let positions = tokens.positions();
+        let rotary = |rope: &RopeConfig| Rotary::new(rope, &positions, seq, &device);
         let phase = if seen == 0 { Phase::Prefill } else { Phase::Decode };
         let mut pass = Pass {
             hooks,
             cache,
-            rotary: self.config.rope().map(|rope| Rotary::new(rope, &positions, seq, &device)),
-            mask: columns.as_ref().map(|real| padded_mask(real, rows, seq, seen, &device)),
-            columns,
+            rotary: self.config.rope().map(rotary),
+            local_rotary: self.config.local_rope.as_ref().map(rotary),
+            alibi: match &self.config.position {
+                PositionEncoding::Alibi(alibi) => Some(tokens.alibi(alibi)),
+                _ => None,
+            },
+            seen: tokens,
             phase,
             start: seen,
             real: batch.mask(),
         };
 
-        let ids = batch.tensor(&device).reshape([rows * seq]);
-        let embedded = self.embed.val().select(0, ids).reshape([rows, seq, self.config.d_model]);
+        let embedded = self.embedded(batch, &device);
         let mut x = pass.hidden_at(HookPoint { layer: None, site: Site::Embed }, embedded)?;
         if let Some(learned) = &self.positions {
-            let count = positions.len();
-            let index: Vec<i32> = positions.iter().map(|&p| p as i32).collect();
-            let index = Tensor::<1, Int>::from_data(TensorData::new(index, [count]), &device);
-            let added = learned.val().select(0, index);
-            x = x + added.reshape([count / seq, seq, self.config.d_model]);
+            x = x + self.position_vectors(&learned.val(), &positions, seq, &device);
         }
         if last == End::Embed {
             return Ok(None);
@@ -197,7 +196,10 @@ impl Decoder {
             }
             _ => x,
         };
-        let x = self.final_norm.forward(x);
+        let x = match &self.final_norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
         let x = pass.hidden_at(HookPoint { layer: None, site: Site::LnFinal }, x)?;
         let logits_point = HookPoint { layer: None, site: Site::Logits };
         if logits == LogitsAt::Nowhere && !pass.hooks.wants(logits_point) {
@@ -206,6 +208,53 @@ impl Decoder {
         let x = match logits {
             LogitsAt::From(from) if x.dims()[1] == seq => x.narrow(1, from, seq - from),
             _ => x,
+        };
+        let out = self.logits(x);
+        let out = pass.hidden_at(logits_point, out)?;
+        Ok((logits != LogitsAt::Nowhere).then_some(out))
+    }
+
+    /// What enters the residual stream, `[batch, seq, d_model]`, but for learned positions.
+    fn embedded(&self, batch: &Batch, device: &Device) -> Tensor<3> {
+        let (rows, seq) = (batch.batch(), batch.seq());
+        let ids = batch.tensor(device).reshape([rows * seq]);
+        let EmbeddingConfig { width, scale, .. } = self.config.embedding;
+        let mut x = self.embed.val().select(0, ids).reshape([rows, seq, width]);
+        if let Some(scale) = scale {
+            x = x * scale;
+        }
+        if let Some(norm) = &self.embed_norm {
+            x = norm.forward(x);
+        }
+        match &self.project_in {
+            Some(project) => linear(project, x),
+            None => x,
+        }
+    }
+
+    /// `[rows, seq, d_model]`, one row where nothing is padded.
+    fn position_vectors(
+        &self,
+        learned: &Tensor<2>,
+        positions: &[u32],
+        seq: usize,
+        device: &Device,
+    ) -> Tensor<3> {
+        let offset = match self.config.position {
+            PositionEncoding::Learned { offset, .. } => offset,
+            _ => 0,
+        };
+        let count = positions.len();
+        let index: Vec<i32> = positions.iter().map(|&p| (p as usize + offset) as i32).collect();
+        let index = Tensor::<1, Int>::from_data(TensorData::new(index, [count]), device);
+        learned.clone().select(0, index).reshape([count / seq, seq, self.config.d_model])
+    }
+
+    /// Normed hidden `[batch, positions, d_model]` to `[batch, positions, vocab]`.
+    fn logits(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = match &self.project_out {
+            Some(project) => linear(project, x),
+            None => x,
         };
         let out = match &self.head {
             Some(head) => linear(head, x),
@@ -217,8 +266,10 @@ impl Decoder {
                 out.reshape([rows, positions, self.config.vocab_size])
             }
         };
-        let out = pass.hidden_at(logits_point, out)?;
-        Ok((logits != LogitsAt::Nowhere).then_some(out))
+        match self.config.logit_soft_cap {
+            Some(cap) => (out / cap).tanh() * cap,
+            None => out,
+        }
     }
 
     fn check(&self, batch: &Batch, cache: Option<&KvCache>, seen: usize) -> Result<()> {
@@ -256,8 +307,7 @@ impl Decoder {
         for layer in (0..self.config.layers).rev() {
             let mut sites = Site::ALL.iter().filter(|site| wants(Some(layer), **site)).peekable();
             if sites.peek().is_some() {
-                let early = [Site::ResidPre, Site::Q, Site::K, Site::V, Site::RotQ, Site::RotK];
-                return End::Block { layer, qkv_only: sites.all(|site| early.contains(site)) };
+                return End::Block { layer, qkv_only: sites.all(|site| *site <= Site::RotK) };
             }
         }
         if wants(None, Site::Embed) { End::Embed } else { End::Nothing }
@@ -273,70 +323,10 @@ enum End {
     Logits,
 }
 
-impl Block {
-    fn forward(
-        &self,
-        x: Tensor<3>,
-        layer: usize,
-        pass: &mut Pass<'_, '_>,
-        qkv_only: bool,
-    ) -> Result<Option<Tensor<3>>> {
-        let x = pass.hidden(layer, Site::ResidPre, x)?;
-        let normed = self.attn_norm.forward(x.clone());
-        let Some(out) = self.attention.forward(normed, layer, pass, qkv_only)? else {
-            return Ok(None);
-        };
-        let x = added(x, pass.hidden(layer, Site::AttnOut, out)?);
-        let x = pass.hidden(layer, Site::ResidMid, x)?;
-        let out = self.mlp.forward(self.mlp_norm.forward(x.clone()), layer, pass)?;
-        let x = added(x, pass.hidden(layer, Site::MlpOut, out)?);
-        pass.hidden(layer, Site::ResidPost, x).map(Some)
-    }
-}
-
 fn linear(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
     host::linear(layer, &x).unwrap_or_else(|| layer.forward(x))
 }
 
 fn added(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
     host::add(a, &b).unwrap_or_else(|a| a + b)
-}
-
-/// Row-major `[rows, seq]`, one row if nothing is padded. A real token's position is the number of
-/// real tokens before it; padding sits at 0, where nobody sees it.
-fn positions(batch: &Batch, columns: Option<&[bool]>, seen: usize) -> Vec<u32> {
-    let seq = batch.seq();
-    let Some(columns) = columns else {
-        return (seen..seen + seq).map(|p| p as u32).collect();
-    };
-    columns
-        .chunks_exact(seen + seq)
-        .flat_map(|row| {
-            let mut before = row[..seen].iter().filter(|real| **real).count() as u32;
-            row[seen..].iter().map(move |&real| {
-                let position = before;
-                before += u32::from(real);
-                if real { position } else { 0 }
-            })
-        })
-        .collect()
-}
-
-/// `[rows, 1, seq, seen + seq]`, true where a query must not look: at the future and at padding.
-/// Padding looks at itself, so that no row of the softmax is empty.
-fn padded_mask(
-    real: &[bool],
-    rows: usize,
-    seq: usize,
-    seen: usize,
-    device: &Device,
-) -> Tensor<4, Bool> {
-    let keys = seen + seq;
-    let mut masked = Vec::with_capacity(rows * seq * keys);
-    for row in real.chunks_exact(keys) {
-        for query in seen..keys {
-            masked.extend((0..keys).map(|key| key > query || (!row[key] && key != query)));
-        }
-    }
-    Tensor::from_data(TensorData::new(masked, [rows, 1, seq, keys]), device)
 }

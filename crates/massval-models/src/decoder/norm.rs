@@ -2,20 +2,33 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, RmsNorm};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use super::host;
 
-/// The normalisation of a block, by [`NormKind`](crate::config::NormKind).
+/// A normalisation over the last dimension, by [`NormKind`](crate::config::NormKind).
 #[derive(Module, Debug)]
 pub(crate) enum Norm {
     Rms(RmsNorm),
     Layer(LayerNorm),
+    /// Multiplies with `1 + weight`.
+    RmsPlusOne(RmsNorm),
+    Fixed(Fixed),
+}
+
+/// A LayerNorm that learns nothing.
+#[derive(Module, Debug)]
+pub(crate) struct Fixed {
+    epsilon: f64,
 }
 
 impl Norm {
     pub(crate) fn rms(weight: Tensor<1>, eps: f64) -> Self {
         Self::Rms(RmsNorm { gamma: Param::from_tensor(weight), epsilon: eps })
+    }
+
+    pub(crate) fn rms_plus_one(weight: Tensor<1>, eps: f64) -> Self {
+        Self::RmsPlusOne(RmsNorm { gamma: Param::from_tensor(weight), epsilon: eps })
     }
 
     pub(crate) fn layer(weight: Tensor<1>, bias: Option<Tensor<1>>, eps: f64) -> Self {
@@ -26,11 +39,43 @@ impl Norm {
         Self::Layer(norm)
     }
 
+    pub(crate) fn fixed(eps: f64) -> Self {
+        Self::Fixed(Fixed { epsilon: eps })
+    }
+
     /// Hidden `[batch, seq, d_model]` to the same.
     pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         match self {
             Self::Rms(norm) => host::rms_norm(norm, &x).unwrap_or_else(|| norm.forward(x)),
-            Self::Layer(norm) => norm.forward(x),
+            _ => self.over_last(x),
         }
     }
+
+    /// Over the last dimension of any tensor, such as the channels of heads.
+    pub(crate) fn over_last<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Rms(norm) => norm.forward(x),
+            Self::Layer(norm) => norm.forward(x),
+            Self::RmsPlusOne(norm) => {
+                // The sum with 1 would lose the weight's last digits in a half precision.
+                let dtype = x.dtype();
+                let x = x.cast(wide(dtype));
+                let mean = x.clone().square().mean_dim(D - 1);
+                let weight = norm.gamma.val().cast(wide(dtype)) + 1.0;
+                (x / (mean + norm.epsilon).sqrt() * weight.unsqueeze()).cast(dtype)
+            }
+            Self::Fixed(Fixed { epsilon }) => {
+                let dtype = x.dtype();
+                let x = x.cast(wide(dtype));
+                let x = x.clone() - x.mean_dim(D - 1);
+                let var = x.clone().square().mean_dim(D - 1);
+                (x / (var + *epsilon).sqrt()).cast(dtype)
+            }
+        }
+    }
+}
+
+/// In which type the statistics are taken.
+fn wide(dtype: DType) -> DType {
+    if dtype == DType::F64 { dtype } else { DType::F32 }
 }

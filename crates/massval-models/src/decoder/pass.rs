@@ -1,9 +1,10 @@
 //! What one forward pass carries through the layers.
 
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::Tensor;
 use massval_hooks::{Activation, At, HookPoint, HookSet, Phase, Site};
 
 use super::rotary::Rotary;
+use super::seen::Seen;
 use crate::Result;
 use crate::cache::KvCache;
 
@@ -12,10 +13,12 @@ pub(crate) struct Pass<'a, 'h> {
     pub(crate) hooks: &'a mut HookSet<'h>,
     pub(crate) cache: Option<&'a mut KvCache>,
     pub(crate) rotary: Option<Rotary>,
-    /// `[batch or 1, 1, seq, keys]`, true = masked. Absent: causal, nothing padded.
-    pub(crate) mask: Option<Tensor<4, Bool>>,
-    /// The same in host memory: row-major `[batch, seen + seq]`, true = a real token.
-    pub(crate) columns: Option<Vec<bool>>,
+    /// Of the layers that look through a window, where they have their own.
+    pub(crate) local_rotary: Option<Rotary>,
+    /// What ALiBi adds to the scores, `[batch or 1, heads, 1, keys]`.
+    pub(crate) alibi: Option<Tensor<4>>,
+    /// Which keys the queries see.
+    pub(crate) seen: Seen,
     pub(crate) phase: Phase,
     pub(crate) start: usize,
     /// Row-major `[batch, seq]`, true = a real token.

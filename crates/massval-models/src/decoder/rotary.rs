@@ -1,6 +1,7 @@
-//! Rotary positions with half-split pairs, as Hugging Face's `rotate_half`.
+//! Rotary positions over half-split pairs, as Hugging Face's `rotate_half`, or over neighbours.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use massval_detect::PairLayout;
 
 use super::host;
 use crate::config::RopeConfig;
@@ -12,6 +13,7 @@ pub(crate) struct Rotary {
     /// The same in host memory.
     host: (Vec<f32>, Vec<f32>),
     rotary_dim: usize,
+    layout: PairLayout,
 }
 
 impl Rotary {
@@ -23,8 +25,8 @@ impl Rotary {
     /// longer ones (transformers takes the longest of the batch). Keys in the cache stay as the
     /// pass that made them turned them.
     pub(crate) fn new(rope: &RopeConfig, positions: &[u32], seq: usize, device: &Device) -> Self {
-        let pairs = rope.rotary_dim / 2;
-        let factor = rope.attention_factor as f32;
+        let pairs = rope.rotary_dim() / 2;
+        let factor = rope.attention_factor() as f32;
         let (mut cos, mut sin) = (Vec::new(), Vec::new());
         for row in positions.chunks(seq.max(1)) {
             let length = row.iter().max().map_or(0, |&last| last as usize + 1);
@@ -40,29 +42,55 @@ impl Rotary {
             cos: Tensor::from_data(TensorData::new(cos.clone(), shape), device),
             sin: Tensor::from_data(TensorData::new(sin.clone(), shape), device),
             host: (cos, sin),
-            rotary_dim: rope.rotary_dim,
+            rotary_dim: rope.rotary_dim(),
+            layout: rope.layout(),
         }
     }
 
     /// Turns heads `[batch, heads, seq, head_dim]`; channels from `rotary_dim` on are left alone.
     pub(crate) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        let head_dim = x.dims()[3];
-        let half = self.rotary_dim / 2;
-        let x = match host::rotate(x, &self.host.0, &self.host.1, half) {
-            Ok(turned) => return turned,
-            Err(x) => x,
+        let x = match self.layout {
+            PairLayout::HalfSplit => {
+                match host::rotate(x, &self.host.0, &self.host.1, self.rotary_dim / 2) {
+                    Ok(turned) => return turned,
+                    Err(x) => x,
+                }
+            }
+            PairLayout::Interleaved => x,
         };
-        let (cos, sin) = (self.cos.clone().cast(x.dtype()), self.sin.clone().cast(x.dtype()));
-        let first = x.clone().narrow(3, 0, half);
-        let second = x.clone().narrow(3, half, half);
-        let mut parts = vec![
-            first.clone() * cos.clone() - second.clone() * sin.clone(),
-            second * cos + first * sin,
-        ];
-        if self.rotary_dim < head_dim {
-            parts.push(x.narrow(3, self.rotary_dim, head_dim - self.rotary_dim));
+        let head_dim = x.dims()[3];
+        let rest = (self.rotary_dim < head_dim)
+            .then(|| x.clone().narrow(3, self.rotary_dim, head_dim - self.rotary_dim));
+        let turned = match self.layout {
+            PairLayout::HalfSplit => self.half_split(x),
+            PairLayout::Interleaved => self.interleaved(x),
+        };
+        match rest {
+            Some(rest) => Tensor::cat(vec![turned, rest], 3),
+            None => turned,
         }
-        Tensor::cat(parts, 3)
+    }
+
+    fn half_split(&self, x: Tensor<4>) -> Tensor<4> {
+        let half = self.rotary_dim / 2;
+        let (first, second) = self.turn(x.clone().narrow(3, 0, half), x.narrow(3, half, half));
+        Tensor::cat(vec![first, second], 3)
+    }
+
+    fn interleaved(&self, x: Tensor<4>) -> Tensor<4> {
+        let [batch, heads, seq, _] = x.dims();
+        let pairs = self.rotary_dim / 2;
+        let paired = x.narrow(3, 0, self.rotary_dim).reshape([batch, heads, seq, pairs, 2]);
+        let channel = |which| paired.clone().narrow(4, which, 1).squeeze_dim::<4>(4);
+        let (even, odd) = self.turn(channel(0), channel(1));
+        let stacked: Tensor<5> = Tensor::stack(vec![even, odd], 4);
+        stacked.reshape([batch, heads, seq, self.rotary_dim])
+    }
+
+    fn turn(&self, first: Tensor<4>, second: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let dtype = first.dtype();
+        let (cos, sin) = (self.cos.clone().cast(dtype), self.sin.clone().cast(dtype));
+        (first.clone() * cos.clone() - second.clone() * sin.clone(), second * cos + first * sin)
     }
 }
 
@@ -81,7 +109,7 @@ mod tests {
             original_max_position: 4,
             attention_factor: Some(3.0),
         };
-        RopeConfig::new(RopeAngles::new(4, 100.0, Some(scaling)).unwrap())
+        RopeConfig::new(RopeAngles::new(4, 100.0, Some(scaling)).unwrap(), PairLayout::HalfSplit)
     }
 
     /// `3 cos` and `3 sin` of the angles of these positions, each slowed by `slowed`.

@@ -30,7 +30,7 @@ pub(super) fn kind<'a>(table: &Table<'a>, family: &Family) -> Result<&'a str> {
 /// What a kind is made of besides the table.
 pub(super) struct Context {
     pub(super) rotary_dim: usize,
-    pub(super) max_positions: usize,
+    pub(super) max_positions: Option<usize>,
     /// `original_max_position_embeddings` at the top of the config.
     pub(super) original: Option<usize>,
     /// The part of a head that turns.
@@ -45,10 +45,16 @@ pub(super) fn scaling(
 ) -> Result<Option<RopeScaling>> {
     let kind = kind(table, family)?;
     let given = original(table, context)?;
+    let max_positions = || {
+        context.max_positions.ok_or_else(|| {
+            table.error("rope_type", format!("{kind} RoPE needs max_position_embeddings"))
+        })
+    };
     // As transformers: without a word about it, the model was trained on all of its positions.
-    let trained = given.unwrap_or(context.max_positions);
+    let trained = || given.map_or_else(max_positions, Ok);
     // The factor that a config leaves out because two lengths say it.
-    let ratio = given.map(|original| context.max_positions as f64 / original as f64);
+    let ratio =
+        given.zip(context.max_positions).map(|(original, max)| max as f64 / original as f64);
     let scaling = match kind {
         "default" => {
             if family.three_axes {
@@ -60,13 +66,13 @@ pub(super) fn scaling(
         "dynamic" => Some(RopeScaling::DynamicNtk {
             factor: table.needed("factor")?,
             // Not the original length: transformers does not look at it here.
-            max_position: context.max_positions,
+            max_position: max_positions()?,
         }),
         "llama3" => Some(RopeScaling::Llama3 {
             factor: table.needed("factor")?,
             low_freq_factor: table.needed("low_freq_factor")?,
             high_freq_factor: table.needed("high_freq_factor")?,
-            original_max_position: trained,
+            original_max_position: trained()?,
         }),
         "yarn" => {
             // Of its authors' configs; it says how the weights were made.
@@ -75,7 +81,7 @@ pub(super) fn scaling(
                 factor: factor(table, ratio)?,
                 beta_fast: table.positive("beta_fast")?.unwrap_or(32.0),
                 beta_slow: table.positive("beta_slow")?.unwrap_or(1.0),
-                original_max_position: trained,
+                original_max_position: trained()?,
                 truncate: table.flag("truncate")?.unwrap_or(true),
                 mscale: table.number("mscale")?,
                 mscale_all_dim: table.number("mscale_all_dim")?,
@@ -86,7 +92,7 @@ pub(super) fn scaling(
             short_factor: table.factors("short_factor", context.rotary_dim / 2)?,
             long_factor: table.factors("long_factor", context.rotary_dim / 2)?,
             factor: factor(table, Some(ratio.unwrap_or(1.0)))?,
-            original_max_position: trained,
+            original_max_position: trained()?,
             attention_factor: table.positive("attention_factor")?,
         }),
         "proportional" => Some(RopeScaling::Proportional {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 
 const HEAD_DIM: usize = 8;
+const EXTENT: Extent = Extent { head_dim: HEAD_DIM, max_positions: Some(256) };
 
 fn map(config: &Value) -> Map<String, Value> {
     config.as_object().unwrap().clone()
@@ -15,15 +16,11 @@ fn map(config: &Value) -> Map<String, Value> {
 
 fn read_as(family: &Family, config: &Value) -> Result<RopeConfig> {
     let map = map(config);
-    family.read(&Fields::new(Path::new("config.json"), &map))
-}
-
-fn llama() -> Family {
-    Family::new(HEAD_DIM, 256)
+    family.read(&Fields::new(Path::new("config.json"), &map), EXTENT)
 }
 
 fn parsed(config: &Value) -> RopeConfig {
-    read_as(&llama(), config).unwrap()
+    read_as(&Family::LLAMA, config).unwrap()
 }
 
 fn refused(family: &Family, config: &Value) -> String {
@@ -33,7 +30,11 @@ fn refused(family: &Family, config: &Value) -> String {
 
 /// What the reader should have made of it.
 fn scaled(theta: f64, scaling: RopeScaling) -> RopeConfig {
-    RopeConfig::new(RopeAngles::new(HEAD_DIM, theta, Some(scaling)).unwrap())
+    RopeConfig::new(RopeAngles::new(HEAD_DIM, theta, Some(scaling)).unwrap(), PairLayout::HalfSplit)
+}
+
+fn unscaled(theta: f64) -> RopeConfig {
+    RopeConfig::new(RopeAngles::new(HEAD_DIM, theta, None).unwrap(), PairLayout::HalfSplit)
 }
 
 fn yarn(factor: f64) -> RopeScaling {
@@ -138,7 +139,7 @@ fn every_kind_is_read_in_every_spelling() {
 
 #[test]
 fn without_a_word_rope_is_plain() {
-    let plain = RopeConfig::new(RopeAngles::new(HEAD_DIM, 10_000.0, None).unwrap());
+    let plain = unscaled(10_000.0);
     for config in [
         json!({}),
         json!({"rope_scaling": null}),
@@ -149,7 +150,7 @@ fn without_a_word_rope_is_plain() {
     ] {
         assert_eq!(parsed(&config), plain, "{config}");
     }
-    assert_eq!((plain.attention_factor, plain.changes_beyond()), (1.0, None));
+    assert_eq!((plain.attention_factor(), plain.changes_beyond()), (1.0, None));
 }
 
 #[test]
@@ -159,9 +160,9 @@ fn the_length_chooses_the_frequencies() {
     let rope = parsed(&config);
     assert_eq!(rope, scaled(1e4, longrope(4.0, 64)));
     assert_eq!(rope.changes_beyond(), Some(64));
-    assert_eq!(*rope.inv_freq_at(64), rope.inv_freq);
-    assert_eq!(rope.inv_freq_at(65)[3], rope.inv_freq[3] / 8.0);
-    assert_eq!(rope.attention_factor, (1.0 + 4f64.ln() / 64f64.ln()).sqrt());
+    assert_eq!(*rope.inv_freq_at(64), *rope.inv_freq());
+    assert_eq!(rope.inv_freq_at(65)[3], rope.inv_freq()[3] / 8.0);
+    assert_eq!(rope.attention_factor(), (1.0 + 4f64.ln() / 64f64.ln()).sqrt());
 }
 
 #[test]
@@ -169,22 +170,22 @@ fn families_have_names_and_defaults_of_their_own() {
     let neox = Family {
         theta: ("rotary_emb_base", 10_000.0),
         partial: Some(("rotary_pct", 0.25)),
-        ..llama()
+        ..Family::LLAMA
     };
-    assert_eq!(read_as(&neox, &json!({})).unwrap().rotary_dim, 2);
+    assert_eq!(read_as(&neox, &json!({})).unwrap().rotary_dim(), 2);
     let old = read_as(&neox, &json!({"rotary_pct": 0.5, "rotary_emb_base": 1000})).unwrap();
-    assert_eq!((old.rotary_dim, old.theta), (4, 1000.0));
+    assert_eq!((old.rotary_dim(), old.theta()), (4, 1000.0));
     let new = json!({"rope_parameters": {"rope_theta": 1000, "partial_rotary_factor": 0.5}});
     assert_eq!(read_as(&neox, &new).unwrap(), old);
 
-    let phi3 = Family { yarn_means_longrope: true, ..llama() };
+    let phi3 = Family { yarn_means_longrope: true, ..Family::LLAMA };
     let yarn = json!({"rope_scaling": long(json!({"type": "yarn", "rope_type": "longrope"}))});
-    assert_eq!(read_as(&phi3, &yarn).unwrap().scaling.as_deref(), Some("longrope"));
+    assert_eq!(read_as(&phi3, &yarn).unwrap().scaling().map(RopeScaling::name), Some("longrope"));
 
-    let qwen2_vl = Family { three_axes: true, ..llama() };
+    let qwen2_vl = Family { three_axes: true, ..Family::LLAMA };
     for kind in ["mrope", "axial", "default"] {
         let table = json!({"type": kind, "rope_type": "default", "mrope_section": [2, 1, 1]});
-        assert_eq!(read_as(&qwen2_vl, &json!({"rope_scaling": table})).unwrap().scaling, None);
+        assert_eq!(read_as(&qwen2_vl, &json!({"rope_scaling": table})).unwrap().scaling(), None);
     }
     let table = json!({"type": "mrope", "mrope_section": [2, 1, 2]});
     assert!(refused(&qwen2_vl, &json!({"rope_scaling": table})).contains("mrope_section"));
@@ -267,12 +268,21 @@ fn refusals_name_the_field() {
             "one kind of layer",
         ),
     ] {
-        let line = refused(&llama(), &config);
+        let line = refused(&Family::LLAMA, &config);
         assert!(line.contains(field) && line.contains(what), "{config}: {line}");
     }
-    let hostile = Family::new(1 << 31, 256);
-    assert!(refused(&hostile, &json!({})).contains("head_dim"));
-    assert!(refused(&Family::new(7, 256), &json!({})).contains("rotary_dim"));
+    for (head_dim, field) in [(1 << 31, "head_dim"), (7, "rotary_dim")] {
+        let map = Map::new();
+        let fields = Fields::new(Path::new("config.json"), &map);
+        let error = Family::LLAMA.read(&fields, Extent { head_dim, ..EXTENT }).unwrap_err();
+        assert!(error.to_string().contains(field), "{error}");
+    }
+    // Where the config has no limit, a kind that needs one says so.
+    let map = map(&json!({"rope_scaling": {"type": "dynamic", "factor": 2}}));
+    let fields = Fields::new(Path::new("config.json"), &map);
+    let extent = Extent { max_positions: None, ..EXTENT };
+    let error = Family::LLAMA.read(&fields, extent).unwrap_err().to_string();
+    assert!(error.contains("max_position_embeddings"), "{error}");
 }
 
 const GEMMA3: [LayerKind; 2] = [
@@ -280,16 +290,15 @@ const GEMMA3: [LayerKind; 2] = [
     LayerKind { name: "sliding_attention", theta: ("rope_local_base_freq", 1e4), scaled: false },
 ];
 
-fn layers(config: &Value) -> Result<Vec<RopeConfig>> {
+fn layers(config: &Value) -> Result<[RopeConfig; 2]> {
     let map = map(config);
-    llama().read_layers(&Fields::new(Path::new("config.json"), &map), &GEMMA3)
+    Family::LLAMA.read_layers(&Fields::new(Path::new("config.json"), &map), EXTENT, &GEMMA3)
 }
 
 #[test]
 fn each_kind_of_layer_has_its_own_rope() {
-    let plain = |theta| RopeConfig::new(RopeAngles::new(HEAD_DIM, theta, None).unwrap());
     let linear = scaled(1e6, RopeScaling::Linear { factor: 8.0 });
-    assert_eq!(layers(&json!({})).unwrap(), [plain(1e6), plain(1e4)]);
+    assert_eq!(layers(&json!({})).unwrap(), [unscaled(1e6), unscaled(1e4)]);
     for config in [
         json!({"rope_theta": 1e6, "rope_local_base_freq": 1e4,
                "rope_scaling": {"rope_type": "linear", "factor": 8.0}}),
@@ -298,7 +307,7 @@ fn each_kind_of_layer_has_its_own_rope() {
             "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}}),
         json!({"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 8.0}}}),
     ] {
-        assert_eq!(layers(&config).unwrap(), [linear.clone(), plain(1e4)], "{config}");
+        assert_eq!(layers(&config).unwrap(), [linear.clone(), unscaled(1e4)], "{config}");
     }
     for (config, field, what) in [
         (
