@@ -42,6 +42,8 @@ pub enum Command {
     Hooks(Hooks),
     /// Say what a checkpoint is, and what massval makes of it
     Inspect(Inspect),
+    /// List the architectures that can be loaded, with their traits and parity
+    Models(Models),
     /// List the sets of tasks, or print the items of one
     Data(Data),
     /// Print a completion script for a shell
@@ -407,6 +409,13 @@ pub struct Inspect {
     /// A Hugging Face folder or a .gguf file
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Models {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => commands::generate::run(args),
         Command::Hooks(args) => commands::hooks::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
+        Command::Models(args) => commands::models::run(args),
         Command::Data(args) => commands::data::run(args),
         Command::Completions(args) => commands::completions::run(args),
     };

@@ -15,6 +15,7 @@ const COMMANDS: &[&str] = &[
     "generate",
     "hooks",
     "inspect",
+    "models",
     "data",
     "completions",
 ];
@@ -106,4 +107,18 @@ fn capture_plan() {
     let hooks = ["--hooks", "blocks.0.attn.*", "resid_post"];
     insta::assert_snapshot!("capture_plan", text(&[&args[..], &hooks].concat()));
     assert!(!fixture("gguf-llama/unwritten").exists());
+}
+
+/// Every architecture, with its traits; the numbers of the parity change with every record.
+#[test]
+fn models_name_every_architecture() {
+    let listed = text(&["models"]);
+    for part in ["llama\n", "gemma2\n", "soft cap", "ALiBi", "experts, SiLU", "parallel, one norm"]
+    {
+        assert!(listed.contains(part), "no {part}:\n{listed}");
+    }
+    let all: serde_json::Value = serde_json::from_str(&succeed(["models", "--json"])).unwrap();
+    let all = all.as_array().expect("a list");
+    assert_eq!(all.len(), listed.matches("  positions").count());
+    assert!(all.iter().all(|record| record["parity"]["logits"].as_f64() < Some(5e-5)), "{all:?}");
 }

@@ -6,9 +6,10 @@ mod common;
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
-use common::{CASES, Expected, difference, model};
-use massval_hooks::{Activation, At, HookSet, Observe, SiteDims};
-use massval_models::{Batch, GenerateOptions, KvCache, LogitsAt, Model};
+use common::{Expected, cases, difference, model};
+use massval_hooks::{Activation, At, HookPoint, HookSet, Observe, SiteDims};
+use massval_models::weights::Weights;
+use massval_models::{Batch, Checkpoint, GenerateOptions, KvCache, LogitsAt, Model};
 
 /// Of logits and sites in f32.
 const TOLERANCE: f64 = 5e-5;
@@ -28,7 +29,8 @@ fn rows(ids: &[Vec<u32>]) -> Vec<&[u32]> {
 
 #[test]
 fn logits_and_every_site_equal_transformers() {
-    for case in CASES {
+    let mut failures: Vec<String> = Vec::new();
+    for case in &cases() {
         let (model, expected) = (model(case), Expected::of(case));
         let ids = expected.ids("token_ids");
         let batch = Batch::left_padded(&rows(&ids)).unwrap();
@@ -52,35 +54,45 @@ fn logits_and_every_site_equal_transformers() {
 
         let (_, theirs) = expected.get("logits_f64");
         let apart = difference(&values(out.unwrap()), theirs);
-        println!("{case}: logits {apart:.1e}");
-        assert!(apart < TOLERANCE, "{case}: logits differ by {apart:e}");
-        let sites: Vec<&str> = expected.names().filter(|name| name.contains("hook_")).collect();
-        assert!(sites.len() > 20, "{case}: {} sites", sites.len());
-        let mut worst: BTreeMap<&str, f64> = BTreeMap::new();
-        for name in &sites {
-            let ours = seen.remove(*name).unwrap_or_else(|| panic!("{case}: {name} did not fire"));
-            let apart = difference(&ours, expected.get(name).1);
-            assert!(apart < TOLERANCE, "{case}: {name} differs by {apart:e}");
-            let site = name.rsplit('.').next().unwrap_or(name);
-            let worst = worst.entry(site).or_default();
+        let mut worst: BTreeMap<&str, f64> = BTreeMap::from([("logits", apart)]);
+        let mut sites: Vec<HookPoint> = expected.names().filter_map(|n| n.parse().ok()).collect();
+        sites.sort();
+        assert!(sites.len() > 15, "{case}: {} sites", sites.len());
+        let mut first = None;
+        for point in &sites {
+            let name = point.to_string();
+            let ours = seen.remove(&name).unwrap_or_else(|| panic!("{case}: {name} did not fire"));
+            let apart = difference(&ours, expected.get(&name).1);
+            if apart.is_nan() || apart >= TOLERANCE {
+                first.get_or_insert(format!("{name} differs by {apart:e}"));
+            }
+            let worst = worst.entry(point.site.name()).or_default();
             *worst = worst.max(apart);
         }
         // What transformers does not give under a name of its own: our logits.
-        assert_eq!(
-            seen.into_keys().collect::<Vec<_>>(),
-            ["hook_logits"],
-            "{case}: sites without a reference"
-        );
+        let left: Vec<String> = seen.into_keys().collect();
+        assert_eq!(left, ["hook_logits"], "{case}: sites without a reference");
+        // What scripts/parity_table.py reads.
+        let config = model.decoder().config();
+        let record = serde_json::json!({
+            "case": case, "architecture": config.architecture, "traits": config.traits(),
+            "differences": worst,
+        });
+        println!("parity {record}");
         for (site, apart) in worst {
-            println!("{case}: {site} {apart:.1e}");
+            if apart.is_nan() || apart >= TOLERANCE {
+                let first = first.clone().unwrap_or_default();
+                failures.push(format!("{case}: {site} differs by {apart:e}; first {first}"));
+            }
         }
     }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 /// With no hooks the fused attention runs; with hooks on the scores, the explicit one.
 #[test]
 fn without_hooks_the_logits_are_the_same() {
-    for case in CASES {
+    for case in &cases() {
         let (model, expected) = (model(case), Expected::of(case));
         let ids = expected.ids("token_ids");
         let batch = Batch::left_padded(&rows(&ids)).unwrap();
@@ -101,7 +113,8 @@ fn without_hooks_the_logits_are_the_same() {
 
 #[test]
 fn left_padded_batches_equal_transformers() {
-    for case in CASES {
+    let mut failures: Vec<String> = Vec::new();
+    for case in &cases() {
         let (model, expected) = (model(case), Expected::of(case));
         let (ids, mask) = (expected.ids("padded_token_ids"), expected.ids("attention_mask"));
         let real: Vec<Vec<u32>> = ids
@@ -118,19 +131,30 @@ fn left_padded_batches_equal_transformers() {
         for (at, real) in mask.concat().iter().enumerate() {
             let span = at * vocab..(at + 1) * vocab;
             let apart = difference(&ours[span.clone()], &theirs[span]);
-            assert!(*real == 0 || apart < TOLERANCE, "{case}: column {at} differs by {apart:e}");
+            if *real == 1 && (apart.is_nan() || apart >= TOLERANCE) {
+                failures.push(format!("{case}: column {at} differs by {apart:e}"));
+            }
         }
     }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// One pass, token by token, in two chunks, and in a padded batch: the same logits within 1e-4.
+/// One pass, token by token, in two chunks, and in a padded batch: the same logits within 1e-4. Not where
+/// the rotation changes with the length: there keys keep the angles of the pass that cached them, in
+/// transformers, too.
 #[test]
 fn cached_decoding_equals_one_pass() {
-    for case in CASES {
+    let mut skipped = 0;
+    for case in &cases() {
         let (model, expected) = (model(case), Expected::of(case));
         let ids = expected.ids("token_ids");
         let (shape, theirs) = expected.get("logits_f64");
         let (seq, vocab) = (shape[1], shape[2]);
+        let scaling = model.decoder().config().rope().and_then(|rope| rope.scaling());
+        if scaling.and_then(|scaling| scaling.changes_beyond()).is_some_and(|limit| seq > limit) {
+            skipped += 1;
+            continue;
+        }
         let last: Vec<f64> = (0..2)
             .flat_map(|row| theirs[((row + 1) * seq - 1) * vocab..(row + 1) * seq * vocab].to_vec())
             .collect();
@@ -156,11 +180,12 @@ fn cached_decoding_equals_one_pass() {
         let ours = logits(&model, &rest, Some(&mut cache), LogitsAt::Last);
         assert!(difference(&ours[..vocab], &last[..vocab]) < 1e-4, "{case}, padded and cached");
     }
+    assert_eq!(skipped, 2);
 }
 
 #[test]
 fn greedy_text_and_continuation_scores_equal_transformers() {
-    for case in CASES {
+    for case in &cases() {
         let (model, expected) = (model(case), Expected::of(case));
         let prompt = &expected.ids("greedy_prompt_ids")[0];
         let theirs = &expected.ids("greedy_ids")[0];
@@ -195,7 +220,33 @@ fn gguf_files_equal_transformers_on_their_dequantised_weights() {
         let batch = Batch::left_padded(&rows(&ids)).unwrap();
         let ours = logits(&model, &batch, None, LogitsAt::All);
         let apart = difference(&ours, expected.get("logits").1);
-        println!("gguf {kind}: logits {apart:.1e}");
+        let record = serde_json::json!({
+            "case": format!("gguf {kind}"), "architecture": "llama",
+            "traits": model.decoder().config().traits(), "differences": {"logits": apart},
+        });
+        println!("parity {record}");
         assert!(apart < TOLERANCE, "{kind}: {apart:e}");
+    }
+}
+
+/// The config's count of parameters is what the checkpoint holds, and nothing is left over but what
+/// belongs to an image encoder.
+#[test]
+fn every_parameter_is_counted() {
+    for case in &cases() {
+        let path = common::fixture("models").join(case);
+        let checkpoint = Checkpoint::inspect(&path).unwrap_or_else(|e| panic!("{case}: {e}"));
+        let weights = Weights::open(&path).unwrap();
+        let size = |name: &String| {
+            let info = weights.info(name).expect("a tensor");
+            info.shape.iter().map(|&extent| extent as u64).product::<u64>()
+        };
+        let report = &checkpoint.report;
+        assert!(report.is_clean(), "{case}: {report}");
+        let stored: u64 = report.applied.iter().map(size).sum();
+        assert_eq!(checkpoint.config.parameters(), stored, "{case}");
+        let images = ["llava", "qwen2-vl"].contains(&case.as_str());
+        assert!(report.ignored.is_empty() || images || case == "gpt2-untied", "{case}: {report}");
+        assert!(!images || !report.ignored.is_empty(), "{case}: {report}");
     }
 }

@@ -39,6 +39,7 @@
 //! `flex` (on by default), `wgpu`, `vulkan` and `cuda` compile burn's backends in; `figures` adds
 //! SVG and PNG figures, `parquet` sets in Parquet files.
 
+mod architectures;
 mod arms;
 mod capture;
 mod compare;
@@ -61,6 +62,7 @@ pub use massval_hooks as hooks;
 pub use massval_models as models;
 pub use massval_report as report;
 
+pub use architectures::{ArchitectureRecord, Parity, architectures};
 pub use arms::{arms, findings_selection};
 pub use capture::{CapturePlan, capture, logits};
 pub use device::{DeviceName, dtype};

@@ -9,6 +9,7 @@ pub mod generate;
 pub mod hooks;
 pub mod inspect;
 pub mod logits;
+pub mod models;
 pub mod perplexity;
 pub mod scan;
 

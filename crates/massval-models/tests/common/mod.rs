@@ -10,16 +10,17 @@ use massval_models::Model;
 use massval_models::tensorfile::{self, TensorData};
 
 /// Every checkpoint under `fixtures/models`: one corpus for all tests and devices.
-pub const CASES: &[&str] = &[
-    "llama-mha-untied",
-    "llama-gqa-tied",
-    "llama-gqa-untied-sharded",
-    "llama3-rope-mqa",
-    "llama-linear-rope",
-    "gpt2",
-    "gpt2-untied",
-    "gpt2-rope",
-];
+pub fn cases() -> Vec<String> {
+    let folders = std::fs::read_dir(fixture("models")).expect("fixtures");
+    let mut cases: Vec<String> = folders
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.join("expected.safetensors").exists())
+        .map(|path| path.file_name().expect("a name").to_string_lossy().into_owned())
+        .collect();
+    cases.sort();
+    assert!(cases.len() >= 38, "cases are missing: {cases:?}");
+    cases
+}
 
 pub fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)

@@ -3,6 +3,7 @@
 //! Layout after the [specification](https://github.com/ggml-org/ggml/blob/master/docs/gguf.md),
 //! versions 2 and 3, little-endian.
 
+mod experts;
 mod metadata;
 mod permute;
 pub(crate) mod quants;

@@ -61,7 +61,7 @@ pub(crate) fn parse(path: &Path, file: &[u8]) -> Result<(GgufMetadata, Vec<Place
         tensors.push(info.placed(path, file.len(), start, alignment)?);
     }
     check_overlap(path, &mut tensors)?;
-    Ok((metadata, tensors))
+    Ok((metadata, super::experts::unstack(tensors)))
 }
 
 fn alignment(path: &Path, metadata: &GgufMetadata) -> Result<usize> {
