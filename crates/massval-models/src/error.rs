@@ -76,6 +76,10 @@ pub enum Error {
     /// A hook was not understood, failed, or never fired.
     #[error(transparent)]
     Hook(#[from] massval_hooks::Error),
+    /// A model could not be fetched from a hub.
+    #[cfg(feature = "hub")]
+    #[error(transparent)]
+    Hub(#[from] crate::hub::HubError),
     /// The device could not do what was asked of it.
     #[error("device {device}: {what}")]
     Device {

@@ -20,6 +20,7 @@
 //!
 //! # Features
 //! `flex` (on by default) compiles burn's CPU backend in; `wgpu`, `vulkan` and `cuda` the others.
+//! `hub` adds models by name, fetched from a hub over the network.
 
 mod cache;
 mod config;
@@ -30,6 +31,8 @@ mod score;
 
 pub mod arch;
 pub mod decoder;
+#[cfg(feature = "hub")]
+pub mod hub;
 pub mod tensorfile;
 pub mod tokenizer;
 pub mod weights;
@@ -43,4 +46,4 @@ pub use config::{
 pub use decoder::{Batch, Decoder, LogitsAt};
 pub use error::{Error, Result};
 pub use generate::{Finish, GenerateOptions, Generated, OnToken, Sampling};
-pub use load::{Checkpoint, Model};
+pub use load::{Checkpoint, HubOrigin, Model};

@@ -27,6 +27,9 @@ pub struct Model {
 pub struct Checkpoint {
     /// The folder or file that was asked for.
     pub path: PathBuf,
+    /// Where the folder came from, if a hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hub: Option<HubOrigin>,
     /// `safetensors`, `PyTorch` or `GGUF`.
     pub format: &'static str,
     /// The files that hold the weights.
@@ -44,6 +47,16 @@ pub struct Checkpoint {
     pub skipped: Vec<String>,
     /// What was applied, missing, unused or of the wrong shape.
     pub report: LoadReport,
+}
+
+/// The model and the commit that a folder holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct HubOrigin {
+    /// The model, `org/name`.
+    pub name: String,
+    /// The commit's hash, whatever branch or tag was asked for.
+    pub commit: String,
 }
 
 impl Model {
@@ -89,6 +102,12 @@ impl Model {
     #[must_use]
     pub fn decoder(&self) -> &Decoder {
         &self.decoder
+    }
+
+    #[cfg(feature = "hub")]
+    pub(crate) fn with_hub(mut self, origin: HubOrigin) -> Self {
+        self.checkpoint.hub = Some(origin);
+        self
     }
 
     /// What it was loaded from.
@@ -175,6 +194,7 @@ impl Opened {
         }
         Checkpoint {
             path: self.path,
+            hub: None,
             format: self.weights.format().name(),
             files: self.weights.files().to_vec(),
             config: self.described.config,

@@ -23,8 +23,8 @@ struct RawIndex {
 
 /// The tensors that an index promises, by shard file name.
 #[derive(Debug)]
-pub(super) struct ShardIndex {
-    pub(super) shards: BTreeMap<String, BTreeSet<String>>,
+pub(crate) struct ShardIndex {
+    pub(crate) shards: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl ShardIndex {
@@ -33,7 +33,7 @@ impl ShardIndex {
     /// # Errors
     /// [`Error::Io`] if it cannot be read, [`Error::Format`] if it is too large, no JSON of
     /// this form, empty, names a tensor twice, or names a file outside its own folder.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let length = fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
         if length > MAX_INDEX {
             let what = format!("{length} bytes are more than the {MAX_INDEX} an index may have");

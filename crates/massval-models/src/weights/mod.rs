@@ -26,8 +26,12 @@ use std::path::{Path, PathBuf};
 
 pub use gguf::{GgufArray, GgufMetadata, GgufValue, unpermute_rows};
 pub use hash::sha256_file;
+#[cfg(feature = "hub")]
+pub(crate) use index::ShardIndex;
 pub use loader::Loader;
 pub(crate) use mapped::Mapped;
+#[cfg(feature = "hub")]
+pub(crate) use open::NAMES;
 pub(crate) use quantized::refuse_config;
 pub use report::{LoadReport, Missing, WrongShape};
 pub use stored_type::StoredType;

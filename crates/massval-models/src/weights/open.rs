@@ -9,8 +9,9 @@ use super::safetensors::{self, Placed};
 use super::{Entry, Format, GgufMetadata, Mapped, Place, TensorInfo, Weights, gguf, pytorch};
 use crate::{Error, Result};
 
-/// What a folder's weights may be called, the preferred first.
-const NAMES: [&str; 4] = [
+/// What a folder's weights may be called, the preferred first: as transformers, safetensors before
+/// pickles, and the single file before the shards' index.
+pub(crate) const NAMES: [&str; 4] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
