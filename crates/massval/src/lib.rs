@@ -37,7 +37,7 @@
 //!
 //! # Features
 //! `flex` (on by default), `wgpu`, `vulkan` and `cuda` compile burn's backends in; `figures` adds
-//! SVG and PNG figures, `parquet` sets in Parquet files.
+//! SVG and PNG figures, `parquet` sets in Parquet files, `hub` models by name, over the network.
 
 mod architectures;
 mod arms;

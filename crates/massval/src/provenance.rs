@@ -45,10 +45,13 @@ pub(crate) fn model_identity(checkpoint: &Checkpoint) -> Result<ModelIdentity> {
     let files = checkpoint.files.iter().map(|path| file_hash(path)).collect::<Result<_>>()?;
     let types: Vec<&str> = checkpoint.stored.keys().map(String::as_str).collect();
     Ok(ModelIdentity {
-        path_or_name: checkpoint.path.display().to_string(),
+        path_or_name: match &checkpoint.hub {
+            Some(hub) => hub.name.clone(),
+            None => checkpoint.path.display().to_string(),
+        },
         architecture: checkpoint.config.architecture.clone(),
         format: checkpoint.format.to_lowercase(),
-        revision: None,
+        revision: checkpoint.hub.as_ref().map(|hub| hub.commit.clone()),
         files,
         dtype_stored: types.join(", "),
         parameters: checkpoint.config.parameters(),
