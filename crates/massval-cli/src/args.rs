@@ -50,12 +50,23 @@ pub enum Command {
     Completions(Completions),
 }
 
+/// The model.
+#[derive(Debug, Args)]
+pub struct ModelName {
+    /// A Hugging Face folder (config.json, *.safetensors or *.bin, tokenizer.json), a .gguf file, or
+    /// org/name: a model on a hub
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Branch, tag or commit of a model on a hub [default: main]
+    #[arg(long, value_name = "NAME")]
+    pub revision: Option<String>,
+}
+
 /// The model, and where it runs.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// A Hugging Face folder (config.json, *.safetensors or *.bin, tokenizer.json) or a .gguf file
-    #[arg(value_name = "MODEL")]
-    pub model: PathBuf,
+    #[command(flatten)]
+    pub name: ModelName,
     /// Where to compute: cpu, wgpu, vulkan, cuda, cuda:N
     #[arg(help_heading = "Where it runs", long, default_value = "cpu", value_name = "DEVICE")]
     pub device: DeviceName,
@@ -393,9 +404,8 @@ pub struct Generate {
 
 #[derive(Debug, Args)]
 pub struct Hooks {
-    /// A Hugging Face folder or a .gguf file
-    #[arg(value_name = "MODEL")]
-    pub model: PathBuf,
+    #[command(flatten)]
+    pub name: ModelName,
     /// Only the points that these names, globs and layer ranges select, each explained
     #[arg(value_name = "GLOB")]
     pub patterns: Vec<String>,
@@ -406,9 +416,8 @@ pub struct Hooks {
 
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A Hugging Face folder or a .gguf file
-    #[arg(value_name = "MODEL")]
-    pub model: PathBuf,
+    #[command(flatten)]
+    pub name: ModelName,
     /// Print as JSON
     #[arg(long)]
     pub json: bool,

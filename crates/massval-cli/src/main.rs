@@ -2,8 +2,11 @@
 
 mod args;
 mod commands;
+#[cfg(feature = "hub")]
+mod environment;
 mod output;
 mod progress;
+mod source;
 
 use std::process::ExitCode;
 

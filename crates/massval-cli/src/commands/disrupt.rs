@@ -60,7 +60,7 @@ pub fn run(args: Disrupt) -> Done {
 }
 
 fn tokenizer_name(args: &Disrupt) -> String {
-    let name = args.model.model.file_name().unwrap_or(args.model.model.as_os_str());
+    let name = args.model.name.model.file_name().unwrap_or(args.model.name.model.as_os_str());
     name.to_string_lossy().into_owned()
 }
 

@@ -1,13 +1,13 @@
 //! `massval hooks`.
 
 use massval::hooks::{explain, select};
-use massval::models::Checkpoint;
 
 use crate::args::Hooks;
 use crate::output::{Done, print, print_json, wrap};
+use crate::source::Source;
 
 pub fn run(args: Hooks) -> Done {
-    let config = Checkpoint::inspect(&args.model)?.config;
+    let config = Source::new(&args.name)?.inspect()?.config;
     let available = config.hook_points();
     let mut points = Vec::new();
     for pattern in &args.patterns {

@@ -5,16 +5,19 @@ use massval::models::{Checkpoint, PositionEncoding, Traits};
 
 use crate::args::Inspect;
 use crate::output::{Done, Failure, amount, plural, print, print_json, wrap};
+use crate::source::Source;
 
 pub fn run(args: Inspect) -> Done {
-    let checkpoint = Checkpoint::inspect(&args.model)?;
+    let checkpoint = Source::new(&args.name)?.inspect()?;
     match args.json {
         true => print_json(&checkpoint)?,
         false => print(&text(&checkpoint))?,
     }
     match checkpoint.report.is_clean() {
         true => Ok(()),
-        false => Err(Failure::Work(format!("{}: {}", args.model.display(), checkpoint.report))),
+        false => {
+            Err(Failure::Work(format!("{}: {}", args.name.model.display(), checkpoint.report)))
+        }
     }
 }
 
@@ -79,6 +82,9 @@ fn text(checkpoint: &Checkpoint) -> String {
     }
     if !checkpoint.skipped.is_empty() {
         lines.push(("skipped", format!("no tensors: {}", checkpoint.skipped.join(", "))));
+    }
+    if let Some(hub) = &checkpoint.hub {
+        lines.insert(0, ("from the hub", format!("{} at {}", hub.name, hub.commit)));
     }
     let line = |(name, value): (&str, String)| format!("{name:<13} {}", wrap(&value, 14));
     lines.into_iter().map(line).collect::<Vec<_>>().join("\n")

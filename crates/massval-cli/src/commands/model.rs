@@ -10,6 +10,7 @@ use massval::{Prompt, PromptOptions, Run};
 use crate::args::{InputArgs, ModelArgs};
 use crate::output::{Done, Failure, tell};
 use crate::progress::Progress;
+use crate::source::Source;
 
 /// A loaded model, and the record of the run so far.
 pub struct Loaded {
@@ -27,9 +28,14 @@ impl Loaded {
         }
         let device = args.device.open()?;
         let dtype = massval::dtype(&args.dtype)?;
+        let source = Source::new(&args.name)?;
         let mut progress = Progress::new("loading");
-        let model =
-            Model::load(&args.model, &device, dtype, &mut |done, all| progress.at(done, all))?;
+        let mut at = |done, all| progress.at(done, all);
+        let model = match &source {
+            Source::Path(path) => Model::load(path, &device, dtype, &mut at)?,
+            #[cfg(feature = "hub")]
+            Source::Hub(snapshot) => snapshot.load(&device, dtype, &mut at)?,
+        };
         let run = Run {
             command: command(),
             created: Some(now()),

@@ -1,0 +1,94 @@
+//! Which model the arguments mean: a path, or the name of one on a hub, which is fetched first.
+
+use std::path::PathBuf;
+
+use massval::models::Checkpoint;
+
+#[cfg(feature = "hub")]
+use massval::models::hub::Snapshot;
+
+use crate::args::ModelName;
+use crate::output::Failure;
+
+/// Where a model is read from.
+pub enum Source {
+    /// A folder or a file.
+    Path(PathBuf),
+    /// A commit's folder in the cache that all tools of the hub share.
+    #[cfg(feature = "hub")]
+    Hub(Snapshot),
+}
+
+/// How the names of files end that a model may be read from.
+const FILES: [&str; 6] = [".gguf", ".safetensors", ".json", ".bin", ".pt", ".pth"];
+
+impl Source {
+    /// What is there under this path is a path; another `org/name` is fetched.
+    pub fn new(args: &ModelName) -> Result<Self, Failure> {
+        let wrong = |what: &str| Err(Failure::Work(format!("{}: {what}", args.model.display())));
+        let plain = args.model.to_str().filter(|name| {
+            !name.starts_with(['/', '.', '~']) && !FILES.iter().any(|end| name.ends_with(end))
+        });
+        let parts: Vec<_> = plain.into_iter().flat_map(|name| name.split('/')).collect();
+        let name = plain.filter(|_| parts.len() == 2 && !parts.contains(&""));
+        // What cannot be looked at is there, too: reading it says why.
+        let here = args.model.try_exists().unwrap_or(true);
+        match (&args.revision, name) {
+            (None, _) if here => Ok(Self::Path(args.model.clone())),
+            (Some(_), _) if here => {
+                wrong("is a path here, which has no revisions; leave --revision out")
+            }
+            (revision, Some(name)) => Self::fetch(name, revision.as_deref().unwrap_or("main")),
+            (Some(_), None) => {
+                wrong("neither a path here nor `org/name` on a hub, so --revision means nothing")
+            }
+            (None, None) if parts.len() == 1 => {
+                wrong("no such file or folder; a model on a hub is named `org/name`")
+            }
+            (None, None) => Ok(Self::Path(args.model.clone())),
+        }
+    }
+
+    #[cfg(feature = "hub")]
+    fn fetch(name: &str, revision: &str) -> Result<Self, Failure> {
+        use massval::models::hub::{self, HubError};
+
+        // What was meant as a path deserves to hear that it is none.
+        let no_path = |error: &dyn std::fmt::Display| {
+            Failure::Work(format!("{error} (and no file or folder {name} is here)"))
+        };
+        let parsed = name.parse().map_err(|error: HubError| no_path(&error))?;
+        let options = crate::environment::hub_options(|name| std::env::var_os(name))?;
+        let mut progress = crate::progress::Progress::bytes("fetching");
+        let fetched = hub::fetch(&parsed, revision, &options, &mut |done, all| {
+            progress.at_byte(done, all);
+        });
+        progress.finish();
+        match fetched {
+            Ok(snapshot) => Ok(Self::Hub(snapshot)),
+            Err(massval::models::Error::Hub(
+                error @ (HubError::NotFound { .. }
+                | HubError::Denied { .. }
+                | HubError::Offline { .. }
+                | HubError::Connection { .. }),
+            )) => Err(no_path(&error)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[cfg(not(feature = "hub"))]
+    fn fetch(name: &str, _revision: &str) -> Result<Self, Failure> {
+        Err(Failure::Work(format!(
+            "{name}: no such file or folder, and this massval was built without the feature `hub`"
+        )))
+    }
+
+    /// Reads the checkpoint's headers.
+    pub fn inspect(&self) -> Result<Checkpoint, Failure> {
+        Ok(match self {
+            Self::Path(path) => Checkpoint::inspect(path)?,
+            #[cfg(feature = "hub")]
+            Self::Hub(snapshot) => snapshot.inspect()?,
+        })
+    }
+}
