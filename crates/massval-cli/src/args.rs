@@ -76,6 +76,9 @@ pub struct ModelArgs {
     /// Threads to compute with [default: one for each core]
     #[arg(help_heading = "Where it runs", long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
+    /// Memory to take, as 4GiB: a larger model is read layer by layer [default: what is free]
+    #[arg(help_heading = "Where it runs", long, value_name = "SIZE", value_parser = crate::memory::bytes)]
+    pub memory_limit: Option<u64>,
     /// Print the seconds spent on loading and on the pass to standard error
     #[arg(help_heading = "Where it runs", long)]
     pub timings: bool,
@@ -132,6 +135,9 @@ pub struct Scan {
     /// Folder for scan.json and scan.html; made if it is not there
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub out: PathBuf,
+    /// Print the memory, disk and time it would take, and stop
+    #[arg(long)]
+    pub dry_run: bool,
     /// Print the result as JSON instead of a table
     #[arg(long)]
     pub json: bool,

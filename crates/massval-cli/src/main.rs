@@ -4,6 +4,7 @@ mod args;
 mod commands;
 #[cfg(feature = "hub")]
 mod environment;
+mod memory;
 mod output;
 mod progress;
 mod source;

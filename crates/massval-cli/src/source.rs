@@ -1,8 +1,8 @@
 //! Which model the arguments mean: a path, or the name of one on a hub, which is fetched first.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use massval::models::Checkpoint;
+use massval::models::{Checkpoint, Model};
 
 #[cfg(feature = "hub")]
 use massval::models::hub::Snapshot;
@@ -81,6 +81,24 @@ impl Source {
         Err(Failure::Work(format!(
             "{name}: no such file or folder, and this massval was built without the feature `hub`"
         )))
+    }
+
+    /// The folder or file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Path(path) => path,
+            #[cfg(feature = "hub")]
+            Self::Hub(snapshot) => &snapshot.folder,
+        }
+    }
+
+    /// The model that was loaded from there, with the name and commit it goes by on the hub.
+    pub fn signed(&self, model: Model) -> Model {
+        match self {
+            Self::Path(_) => model,
+            #[cfg(feature = "hub")]
+            Self::Hub(snapshot) => snapshot.signed(model),
+        }
     }
 
     /// Reads the checkpoint's headers.

@@ -142,7 +142,7 @@ fn the_result_holds_all_that_made_it() {
     assert_eq!(run["seed"], 7);
     assert_eq!(run["dtype"], "f32");
     assert_eq!(run["input"]["source"], "tasks");
-    for hash in [&run["model"]["files"][0]["sha256"], &run["input"]["sha256"]] {
+    for hash in [&run["model"]["files"][0]["blake3"], &run["input"]["sha256"]] {
         assert_eq!(hash.as_str().map(str::len), Some(64), "{hash}");
     }
     assert_eq!(printed["tasks"][0]["identity"]["items"], 3);

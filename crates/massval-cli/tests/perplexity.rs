@@ -74,7 +74,7 @@ fn the_result_holds_all_that_made_it() {
     assert!(definition.contains("windows of 32 tokens"), "{definition}");
     let run = &printed["provenance"];
     assert_eq!((&run["seed"], &run["input"]["source"]), (&7.into(), &"text".into()));
-    for hash in [&run["model"]["files"][0]["sha256"], &run["input"]["sha256"]] {
+    for hash in [&run["model"]["files"][0]["blake3"], &run["input"]["sha256"]] {
         assert_eq!(hash.as_str().map(str::len), Some(64), "{hash}");
     }
     for arm in printed["arms"].as_array().unwrap() {

@@ -18,7 +18,7 @@ pub enum Side {
 ///
 /// [`Dataset::item`] is a function of the index alone: it does not matter which items were asked
 /// for before, or how many there will be.
-pub trait Dataset {
+pub trait Dataset: Sync {
     /// What results and tables call the set: `passkey`.
     fn name(&self) -> &str;
 

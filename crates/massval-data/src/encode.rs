@@ -15,7 +15,7 @@ pub struct Token {
 }
 
 /// A tokenizer, as far as generators need one. The models' tokenizers are lent through it.
-pub trait Encode {
+pub trait Encode: Send + Sync {
     /// The tokens of `text`; with the special tokens that the model adds if `special`.
     ///
     /// # Errors

@@ -79,7 +79,7 @@ impl Experiment<'_> {
                 let Some(arm) = self.arms.get(arm) else { continue };
                 let mut subject = Subject::new(self.model.decoder(), arm.intervention.as_ref())?;
                 let begun = now();
-                self.run_arm(task, tokenizer, &timed, arm, &mut subject, None)?;
+                self.run_arm(task, tokenizer, &timed, arm, &mut subject)?;
                 seconds += (now() - begun) * stands_for * all / read.max(1) as f64;
             }
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use massval_disrupt::{Intervention, Positions, PromptInfo, When};
 use massval_models::tokenizer::Tokenizer;
-use massval_models::{GenerateOptions, Model};
+use massval_models::{GenerateOptions, Job, Model};
 
 use crate::estimate::LOOKED_AT;
 use crate::prompt::Prepared;
@@ -56,6 +56,9 @@ impl RunOptions {
         self
     }
 }
+
+/// Records of a batch under one arm, and its log-probabilities of the token after each prompt.
+type ArmRecords = (Vec<Record>, Vec<Vec<f32>>);
 
 impl Experiment<'_> {
     /// How many items are asked for, over all tasks.
@@ -205,26 +208,60 @@ impl Experiment<'_> {
     ) -> Result<()> {
         let (mut finished, all) = (done, self.items());
         let mut skip = done;
-        let mut subjects = self
-            .arms
-            .iter()
-            .map(|arm| Subject::new(self.model.decoder(), arm.intervention.as_ref()))
-            .collect::<Result<Vec<_>>>()?;
+        for arm in &self.arms {
+            Subject::new(self.model.decoder(), arm.intervention.as_ref())?; // before anything is computed
+        }
         let tokenizer = self.model.tokenizer()?;
         progress(finished, all);
         for task in &self.tasks {
             let mut next = skip.min(task.items);
             skip -= next;
             while next < task.items {
-                let batch = self.batch(task, tokenizer, &mut next, task.items)?;
-                let records =
-                    self.run_batch(task, tokenizer, &batch, &mut subjects, finished == 0)?;
-                record(&records)?;
-                finished += batch.len();
+                let batches = self.batches_at_once(task, tokenizer, &mut next)?;
+                let records = self.run_batches(task, tokenizer, &batches, finished == 0)?;
+                for (batch, records) in batches.iter().zip(&records) {
+                    record(records)?;
+                    finished += batch.len();
+                }
                 progress(finished, all);
             }
         }
         Ok(())
+    }
+
+    /// The next batches, as many as may be under way together: one, unless the model is streamed.
+    fn batches_at_once(
+        &self,
+        task: &Task<'_>,
+        tokenizer: &Tokenizer,
+        next: &mut usize,
+    ) -> Result<Vec<Vec<Prepared>>> {
+        let mut batches: Vec<Vec<Prepared>> = Vec::new();
+        let mut most = 0;
+        while *next < task.items {
+            let mut after = *next;
+            let batch = self.batch(task, tokenizer, &mut after, task.items)?;
+            most = most.max(self.working_bytes(&batch, task));
+            let at_once = self.model.decoder().jobs_at_once(most) / self.arms.len().max(1);
+            if !batches.is_empty() && batches.len() >= at_once {
+                break;
+            }
+            batches.push(batch);
+            *next = after;
+        }
+        Ok(batches)
+    }
+
+    /// Bytes that a batch holds under one arm: its cache, and logits.
+    fn working_bytes(&self, batch: &[Prepared], task: &Task<'_>) -> u64 {
+        let decoder = self.model.decoder();
+        let (config, size) = (decoder.config(), decoder.dtype().size());
+        let longest = batch.iter().map(|item| item.tokens.len()).max().unwrap_or(0);
+        let choice = batch.iter().flat_map(|item| item.choices.iter().map(Vec::len)).max();
+        let answer = task.ask.write.max(choice.unwrap_or(0));
+        let cache = 2 * config.layers * config.kv_heads * config.head_dim * size;
+        let logits = 2 * (1 + choice.unwrap_or(0)) * config.vocab_size * size_of::<f32>();
+        (batch.len() * ((longest + answer) * cache + logits)) as u64
     }
 
     fn prepare(&self, task: &Task<'_>, tokenizer: &Tokenizer, index: usize) -> Result<Prepared> {
@@ -269,36 +306,74 @@ impl Experiment<'_> {
         Ok(batch)
     }
 
-    /// Records of a batch, item by item, and of each item arm by arm. In the `first` batch every intervention
+    /// Records of each batch, item by item, and of each item arm by arm. In the `first` batch every intervention
     /// has to select something.
-    fn run_batch(
+    fn run_batches(
         &self,
         task: &Task<'_>,
         tokenizer: &Tokenizer,
-        batch: &[Prepared],
-        subjects: &mut [Subject<'_>],
+        batches: &[Vec<Prepared>],
         first: bool,
-    ) -> Result<Vec<Record>> {
-        let mut undisturbed: Option<Vec<Vec<f32>>> = None;
-        let mut by_arm = Vec::with_capacity(subjects.len());
-        for (arm, subject) in self.arms.iter().zip(subjects) {
-            let (records, next) =
-                self.run_arm(task, tokenizer, batch, arm, subject, undisturbed.as_deref())?;
-            if let (true, Some(intervention), Some(record)) =
-                (first, &arm.intervention, records.first())
-            {
-                intervention.check_selected(&record.tally)?;
-            }
-            by_arm.push(records.into_iter());
-            if arm.intervention.is_none() && undisturbed.is_none() {
-                undisturbed = Some(next);
+    ) -> Result<Vec<Vec<Record>>> {
+        let works: Vec<(&Vec<Prepared>, &Arm)> = batches
+            .iter()
+            .flat_map(|batch| self.arms.iter().map(move |arm| (batch, arm)))
+            .collect();
+        let decoder = self.model.decoder();
+        let at_once = decoder.jobs_at_once(
+            batches.iter().map(|batch| self.working_bytes(batch, task)).max().unwrap_or(0),
+        );
+        let mut done = Vec::with_capacity(works.len());
+        for part in works.chunks(at_once) {
+            let jobs = part.iter().map(|&(batch, arm)| self.job(task, tokenizer, batch, arm));
+            for (&(_, arm), result) in part.iter().zip(decoder.together(jobs.collect())) {
+                let (records, next) = result?;
+                // A later one than the first batch is not checked: items differ.
+                if let (true, Some(intervention), Some(record)) =
+                    (first && done.len() < self.arms.len(), &arm.intervention, records.first())
+                {
+                    intervention.check_selected(&record.tally)?;
+                }
+                done.push((records, next));
             }
         }
+        let by_batch = done.chunks_mut(self.arms.len().max(1));
+        Ok(batches.iter().zip(by_batch).map(|(batch, arms)| self.gathered(batch, arms)).collect())
+    }
+
+    fn job<'a>(
+        &'a self,
+        task: &'a Task<'_>,
+        tokenizer: &'a Tokenizer,
+        batch: &'a [Prepared],
+        arm: &'a Arm,
+    ) -> Job<'a, Result<ArmRecords>> {
+        Box::new(move |decoder| {
+            let mut subject = Subject::new(decoder, arm.intervention.as_ref())?;
+            self.run_arm(task, tokenizer, batch, arm, &mut subject)
+        })
+    }
+
+    /// The records of one batch, compared with those of the first arm that leaves the model alone.
+    fn gathered(&self, batch: &[Prepared], by_arm: &mut [ArmRecords]) -> Vec<Record> {
+        let alone = self.arms.iter().position(|arm| arm.intervention.is_none());
+        if let Some(alone) = alone
+            && let Some(((_, base), later)) = by_arm[alone..].split_first_mut()
+        {
+            for (records, next) in later {
+                for ((record, base), next) in records.iter_mut().zip(base.iter()).zip(next.iter()) {
+                    record.kl = Some(divergence(base, next));
+                    record.same_top = Some(top(base) == top(next));
+                }
+            }
+        }
+        let mut by_arm: Vec<_> =
+            by_arm.iter_mut().map(|(records, _)| std::mem::take(records).into_iter()).collect();
         let mut records = Vec::with_capacity(batch.len() * by_arm.len());
         for _ in batch {
             records.extend(by_arm.iter_mut().filter_map(Iterator::next));
         }
-        Ok(records)
+        records
     }
 
     /// Records of a batch under one arm, and its predictions after the prompts.
@@ -309,8 +384,7 @@ impl Experiment<'_> {
         batch: &[Prepared],
         arm: &Arm,
         subject: &mut Subject<'_>,
-        undisturbed: Option<&[Vec<f32>]>,
-    ) -> Result<(Vec<Record>, Vec<Vec<f32>>)> {
+    ) -> Result<ArmRecords> {
         let decoder = subject.decoder();
         let infos: Vec<PromptInfo> = batch.iter().map(info).collect();
         let mut hooks = subject.hooks(&infos)?;
@@ -357,12 +431,6 @@ impl Experiment<'_> {
                 same_top: None,
                 tally: Vec::new(),
             };
-            if let (Some(base), Some(next)) =
-                (undisturbed.and_then(|all| all.get(row)), next.get(row))
-            {
-                record.kl = Some(divergence(base, next));
-                record.same_top = Some(top(base) == top(next));
-            }
             let log_probs = compared.get(row).map(Vec::as_slice).unwrap_or_default();
             for ((choice, tokens), &log_prob) in item.choices.iter().zip(choices).zip(log_probs) {
                 let (tokens, bytes) = (tokens.len(), choice.text.len());

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use massval_disrupt::{Intervention, PromptInfo, SiteTally};
-use massval_models::{Batch, Decoder, LogitsAt};
+use massval_models::{Batch, Decoder, Job, LogitsAt};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +88,8 @@ impl TextScore {
 /// over it. `progress` is told windows done and windows in all.
 ///
 /// # Memory
-/// Logits of two windows, `[scored, vocab]` in f32.
+/// Logits of two windows, `[scored, vocab]` in f32; of a decoder that is streamed, of as many as the memory set aside
+/// for it takes.
 ///
 /// # Errors
 /// [`Error::Options`] if there is no window, or one scores its first token or none;
@@ -103,20 +104,41 @@ pub fn score_text(
     if windows.is_empty() {
         return Err(Error::options("the text has no window; give more text or shorter windows"));
     }
-    let mut subjects =
-        arms.iter().map(|arm| Subject::new(decoder, arm.as_ref())).collect::<Result<Vec<_>>>()?;
+    for arm in arms {
+        Subject::new(decoder, arm.as_ref())?; // before anything is computed
+    }
     let mut scores = vec![TextScore { windows: Vec::new(), tally: Vec::new() }; arms.len()];
-    for (index, window) in windows.iter().enumerate() {
-        progress(index, windows.len());
-        let mut undisturbed: Option<Vec<f32>> = None;
-        for ((arm, subject), score) in arms.iter().zip(&mut subjects).zip(&mut scores) {
-            let logits = window_logits(subject, window, index)?;
-            SiteTally::add(&mut score.tally, &subject.take_tally());
-            if let (0, Some(intervention)) = (index, arm) {
+    let widest = windows.iter().map(|window| window.scored.len()).max().unwrap_or(0);
+    // Logits, and a copy while they are read back.
+    let bytes = 2 * (widest * decoder.config().vocab_size * size_of::<f32>()) as u64;
+    let at_once = decoder.jobs_at_once(bytes);
+    let works: Vec<(usize, usize)> = (0..windows.len())
+        .flat_map(|window| (0..arms.len()).map(move |arm| (window, arm)))
+        .collect();
+    let mut undisturbed: Option<Vec<f32>> = None;
+    for part in works.chunks(at_once) {
+        progress(part.first().map_or(0, |(window, _)| *window), windows.len());
+        let job = |&(index, arm): &(usize, usize)| -> Job<'_, Result<(Vec<f32>, Vec<SiteTally>)>> {
+            let (window, arm) = (&windows[index], arms[arm].as_ref());
+            Box::new(move |decoder| {
+                let mut subject = Subject::new(decoder, arm)?;
+                let logits = window_logits(&mut subject, window, index)?;
+                Ok((logits, subject.take_tally()))
+            })
+        };
+        let done = decoder.together(part.iter().map(job).collect());
+        for (&(index, arm), done) in part.iter().zip(done) {
+            let (logits, tally) = done?;
+            let (score, intervention) = (&mut scores[arm], arms[arm].as_ref());
+            SiteTally::add(&mut score.tally, &tally);
+            if let (0, Some(intervention)) = (index, intervention) {
                 intervention.check_selected(&score.tally)?;
             }
-            score.windows.push(measure(&logits, decoder, window, undisturbed.as_deref())?);
-            if arm.is_none() && undisturbed.is_none() {
+            if arm == 0 {
+                undisturbed = None;
+            }
+            score.windows.push(measure(&logits, decoder, &windows[index], undisturbed.as_deref())?);
+            if intervention.is_none() && undisturbed.is_none() {
                 undisturbed = Some(logits);
             }
         }

@@ -27,6 +27,7 @@ mod config;
 mod error;
 mod generate;
 mod load;
+mod memory;
 mod score;
 
 pub mod arch;
@@ -43,7 +44,8 @@ pub use config::{
     DecoderConfig, EmbeddingConfig, MlpKind, NormKind, PositionEncoding, QkNorm, RopeConfig,
     Traits, Window,
 };
-pub use decoder::{Batch, Decoder, LogitsAt};
+pub use decoder::{Batch, Decoder, Job, LogitsAt, StreamOptions};
 pub use error::{Error, Result};
 pub use generate::{Finish, GenerateOptions, Generated, OnToken, Sampling};
 pub use load::{Checkpoint, HubOrigin, Model};
+pub use memory::MemoryNeed;

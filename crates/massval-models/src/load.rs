@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::arch::{self, Described};
 use crate::config::DecoderConfig;
-use crate::decoder::{Decoder, Progress, build};
+use crate::decoder::stream::Stream;
+use crate::decoder::{Decoder, Progress, StreamOptions, build};
 use crate::tokenizer::Tokenizer;
 use crate::weights::{LoadReport, Weights};
 use crate::{Error, Result};
@@ -75,15 +76,9 @@ impl Model {
         dtype: DType,
         progress: Progress<'_>,
     ) -> Result<Self> {
-        if !device.supports_dtype(dtype) {
-            let what = format!("does not compute in {dtype:?}; choose another dtype");
-            return Err(Error::Device { device: format!("{device:?}"), what });
-        }
+        check_dtype(device, dtype)?;
         let opened = Opened::new(path)?;
-        let tokenizer = opened.tokenizer()?;
-        if let Some(tokenizer) = &tokenizer {
-            tokenizer.check_vocab(opened.described.config.vocab_size)?;
-        }
+        let tokenizer = opened.checked_tokenizer()?;
         let (decoder, mut report) = build::build(
             &opened.described.config,
             &opened.described.names,
@@ -96,6 +91,40 @@ impl Model {
             return Err(Error::Weights { path: path.to_owned(), report: Box::new(report) });
         }
         Ok(Self { decoder, tokenizer, checkpoint: opened.checkpoint(report) })
+    }
+
+    /// Opens a checkpoint whose blocks are read when a pass comes to them, one in memory at a time: for models that
+    /// are larger than memory. What is computed is the same, bit for bit; each pass reads the checkpoint once, so that
+    /// passes had better run [together](Decoder::together).
+    ///
+    /// # Memory
+    /// Embedding, head and final norm, and one block; see [`Checkpoint::memory`].
+    ///
+    /// # Errors
+    /// As [`Model::load`]; of numbers that are not finite, when their block is read.
+    pub fn stream(
+        path: &Path,
+        device: &Device,
+        dtype: DType,
+        options: StreamOptions,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
+        check_dtype(device, dtype)?;
+        let opened = Opened::new(path)?;
+        let tokenizer = opened.checked_tokenizer()?;
+        let Described { config, names, .. } = &opened.described;
+        let mut report = build::dry_run(config, names, &opened.weights)?;
+        if !report.is_clean() {
+            opened.described.explain(&mut report);
+            return Err(Error::Weights { path: path.to_owned(), report: Box::new(report) });
+        }
+        let target = build::Target { device, dtype };
+        let decoder = build::without_blocks(config, names, &opened.weights, target, progress)?;
+        opened.weights.release();
+        let checkpoint = opened.checkpoint(report);
+        let Described { config, names, .. } = opened.described;
+        let stream = Stream::new(config, names, opened.weights, target, options)?;
+        Ok(Self { decoder: decoder.streamed(stream), tokenizer, checkpoint })
     }
 
     /// The decoder.
@@ -187,24 +216,41 @@ impl Opened {
         }
     }
 
-    fn checkpoint(self, report: LoadReport) -> Checkpoint {
+    /// The tokenizer, if it is one of this model.
+    fn checked_tokenizer(&self) -> Result<Option<Tokenizer>> {
+        let tokenizer = self.tokenizer()?;
+        if let Some(tokenizer) = &tokenizer {
+            tokenizer.check_vocab(self.described.config.vocab_size)?;
+        }
+        Ok(tokenizer)
+    }
+
+    fn checkpoint(&self, report: LoadReport) -> Checkpoint {
         let mut stored = BTreeMap::new();
         for tensor in self.weights.tensors() {
             *stored.entry(tensor.dtype.to_string()).or_insert(0) += 1;
         }
         Checkpoint {
-            path: self.path,
+            path: self.path.clone(),
             hub: None,
             format: self.weights.format().name(),
             files: self.weights.files().to_vec(),
-            config: self.described.config,
+            config: self.described.config.clone(),
             stored,
             bytes: self.weights.total_bytes(),
             skipped: self.weights.skipped().to_vec(),
-            unread_fields: self.described.unread,
+            unread_fields: self.described.unread.clone(),
             report,
         }
     }
+}
+
+fn check_dtype(device: &Device, dtype: DType) -> Result<()> {
+    if device.supports_dtype(dtype) {
+        return Ok(());
+    }
+    let what = format!("does not compute in {dtype:?}; choose another dtype");
+    Err(Error::Device { device: format!("{device:?}"), what })
 }
 
 /// `config.json` of a folder, or beside a single safetensors file.

@@ -26,7 +26,7 @@ pub(crate) fn detect() -> DetectResult {
     let massive = Criterion::default().find(&norms);
     let tensor = TensorVerdict {
         source: TensorSource {
-            file: FileHash { name: "q.safetensors".into(), bytes: 460_800, sha256: "0".repeat(64) },
+            file: FileHash { name: "q.safetensors".into(), bytes: 460_800, blake3: "0".repeat(64) },
             tensor: Some("blocks.0.attn.hook_rot_q".into()),
             shape: vec![1, 9, 200, 64],
             dtype: "f32".into(),

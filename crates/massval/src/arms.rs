@@ -77,7 +77,7 @@ pub fn findings_selection(
         )));
     }
     let hashes = |files: &[FileHash]| -> BTreeSet<String> {
-        files.iter().map(|file| file.sha256.clone()).collect()
+        files.iter().map(|file| file.blake3.clone()).collect()
     };
     let weights =
         checkpoint.files.iter().map(|file| file_hash(file)).collect::<Result<Vec<_>>>()?;
@@ -102,7 +102,7 @@ pub fn findings_selection(
     }
     channels.sort_unstable();
     let hash = file_hash(path)?;
-    let source = format!("{} ({})", hash.name, &hash.sha256[..hash.sha256.len().min(12)]);
+    let source = format!("{} ({})", hash.name, &hash.blake3[..hash.blake3.len().min(12)]);
     Ok(Selection::Channels { channels, source: Some(source) })
 }
 

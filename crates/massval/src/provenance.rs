@@ -58,7 +58,7 @@ pub(crate) fn model_identity(checkpoint: &Checkpoint) -> Result<ModelIdentity> {
     })
 }
 
-/// Name, size and SHA-256 of a file.
+/// Name, size and BLAKE3 of a file.
 ///
 /// # Errors
 /// If it cannot be read.
@@ -66,7 +66,7 @@ pub(crate) fn file_hash(path: &std::path::Path) -> Result<FileHash> {
     let meta =
         std::fs::metadata(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    Ok(FileHash { name, bytes: meta.len(), sha256: weights::sha256_file(path)? })
+    Ok(FileHash { name, bytes: meta.len(), blake3: weights::blake3_file(path)? })
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {

@@ -9,10 +9,12 @@ use massval_detect::{ChannelNorms, Criterion, Finding, TokenSelection, summarize
 use massval_hooks::{Activation, At, Hook, HookFailure, HookPoint, HookSet, Site};
 use massval_models::{Batch, DecoderConfig, LogitsAt, Model};
 use massval_report::schema::{
-    ActivationHit, ActivationRule, ActivationsSection, CountedTokens, LayerActivations, ModelShape,
-    Provenance, ResultKind, RopeInfo, SCHEMA_VERSION, ScanResult, SiteNorms, SiteTotal,
+    ActivationHit, ActivationRule, ActivationsSection, CountedTokens, InputIdentity,
+    LayerActivations, ModelShape, Provenance, ResultKind, RopeInfo, SCHEMA_VERSION, ScanResult,
+    SiteNorms, SiteTotal,
 };
 
+use crate::provenance::{Run, provenance};
 use crate::watch::Watch;
 use crate::{Error, Result};
 
@@ -141,9 +143,67 @@ pub fn scan(
     options: &ScanOptions,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<ScanResult> {
+    let measured = measure(model, &provenance.input.tokens, options, progress)?;
+    Ok(measured.result(model, provenance, options))
+}
+
+/// As [`scan`], and puts the [`provenance`](crate::provenance()) together meanwhile: a large checkpoint takes long to
+/// hash.
+///
+/// # Errors
+/// As [`scan`], and if a file of the checkpoint cannot be read.
+pub fn scan_run(
+    model: &Model,
+    run: &Run,
+    input: InputIdentity,
+    options: &ScanOptions,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<ScanResult> {
+    let tokens = input.tokens.clone();
+    std::thread::scope(|scope| {
+        let provenance = scope.spawn(|| provenance(run, model.checkpoint(), input));
+        let measured = measure(model, &tokens, options, progress);
+        let provenance = provenance.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok(measured?.result(model, provenance?, options))
+    })
+}
+
+/// What a pass has shown.
+struct Measured {
+    criterion: Criterion,
+    findings: Vec<Finding>,
+    sites: Vec<SiteNorms>,
+    activations: Option<ActivationCollector>,
+}
+
+impl Measured {
+    fn result(self, model: &Model, provenance: Provenance, options: &ScanOptions) -> ScanResult {
+        let pieces = provenance.input.pieces.clone();
+        let (start, end) = (options.skip_first, provenance.input.tokens.len());
+        let section = self.activations.map(|found| section(found, pieces.as_deref()));
+        ScanResult {
+            schema_version: SCHEMA_VERSION,
+            kind: ResultKind::Scan,
+            criterion: self.criterion,
+            counted: CountedTokens { total: end, start, end, skipped: Vec::new() },
+            shape: model_shape(model.decoder().config()),
+            totals: SiteTotal::of(&self.sites, &self.findings),
+            findings: self.findings,
+            massive_activations: section,
+            sites: self.sites,
+            provenance,
+        }
+    }
+}
+
+fn measure(
+    model: &Model,
+    tokens: &[u32],
+    options: &ScanOptions,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Measured> {
     let criterion = options.criterion.validate()?;
     let decoder = model.decoder();
-    let tokens = &provenance.input.tokens;
     if options.skip_first >= tokens.len() {
         let what =
             format!("{} tokens, and the first {} left out", tokens.len(), options.skip_first);
@@ -189,20 +249,7 @@ pub fn scan(
         site_norms.push(SiteNorms::new(summary, &norms, bands)?);
     }
     found.sort_by(|a, b| b.ratio.total_cmp(&a.ratio));
-    let pieces = provenance.input.pieces.clone();
-    let (start, end) = (options.skip_first, tokens.len());
-    Ok(ScanResult {
-        schema_version: SCHEMA_VERSION,
-        kind: ResultKind::Scan,
-        criterion,
-        counted: CountedTokens { total: end, start, end, skipped: Vec::new() },
-        shape,
-        totals: SiteTotal::of(&site_norms, &found),
-        findings: found,
-        massive_activations: activations.map(|found| section(found, pieces.as_deref())),
-        sites: site_norms,
-        provenance,
-    })
+    Ok(Measured { criterion, findings: found, sites: site_norms, activations })
 }
 
 /// Whether RoPE turns, or will turn, the channels of `site` in pairs. Values stay as they are.

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use massval::models::Model;
+use massval::models::{Model, StreamOptions};
 use massval::report::schema::InputIdentity;
 use massval::{Prompt, PromptOptions, Run};
 
 use crate::args::{InputArgs, ModelArgs};
+use crate::memory;
 use crate::output::{Done, Failure, tell};
 use crate::progress::Progress;
 use crate::source::Source;
@@ -20,8 +21,17 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Loads the model.
+    /// Loads the model, or opens it to be read layer by layer if there is not enough memory.
     pub fn new(args: &ModelArgs) -> Result<Self, Failure> {
+        Self::with(args, false)
+    }
+
+    /// Opens the model, and leaves its blocks where they are.
+    pub fn planned(args: &ModelArgs) -> Result<Self, Failure> {
+        Self::with(args, true)
+    }
+
+    fn with(args: &ModelArgs, planned: bool) -> Result<Self, Failure> {
         if let Some(threads) = args.threads {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads));
             pool.build_global()?;
@@ -30,12 +40,18 @@ impl Loaded {
         let dtype = massval::dtype(&args.dtype)?;
         let source = Source::new(&args.name)?;
         let mut progress = Progress::new("loading");
-        let mut at = |done, all| progress.at(done, all);
-        let model = match &source {
-            Source::Path(path) => Model::load(path, &device, dtype, &mut at)?,
-            #[cfg(feature = "hub")]
-            Source::Hub(snapshot) => snapshot.load(&device, dtype, &mut at)?,
+        let told = &mut |done, all| progress.at(done, all);
+        let model = match planned {
+            true => {
+                let options = StreamOptions::working(0);
+                Model::stream(source.path(), &device, dtype, options, told)?
+            }
+            false => {
+                let limit = memory::limit(args.memory_limit);
+                massval::load(source.path(), &device, dtype, limit.as_ref(), told)?
+            }
         };
+        let model = source.signed(model);
         let run = Run {
             command: command(),
             created: Some(now()),

@@ -27,7 +27,9 @@ impl DecoderConfig {
             + self.layers as u64 * self.block_parameters()
     }
 
-    fn block_parameters(&self) -> u64 {
+    /// Number of parameters of one block.
+    #[must_use]
+    pub fn block_parameters(&self) -> u64 {
         let (d, bias) = (self.d_model as u64, &self.bias);
         let q = (self.heads * self.head_dim) as u64;
         let kv = (self.kv_heads * self.head_dim) as u64;

@@ -2,6 +2,8 @@
 
 mod fused;
 
+use std::ops::Range;
+
 use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
@@ -56,16 +58,8 @@ fn take_all(
     target: Option<Target<'_>>,
     progress: Progress<'_>,
 ) -> Result<(Decoder, LoadReport)> {
-    let total = weights.tensors().len();
-    let loader = Loader::new(weights);
-    let prefix = names
-        .prefixes
-        .iter()
-        .find(|prefix| loader.contains(&format!("{}{}.weight", prefix.body, names.embed)));
-    let (body, head) =
-        prefix.or(names.prefixes.first()).map_or(("", ""), |prefix| (prefix.body, prefix.head));
-    let mut from = Source { loader, prefix: body, target, progress, total, done: 0 };
-    let decoder = decoder(config, names, head, &mut from)?;
+    let (mut from, head) = Source::new(names, weights, target, progress);
+    let decoder = decoder(config, names, head, &mut from, 0..config.layers)?;
     for name in names.derivable {
         for layer in 0..config.layers {
             from.loader.ignore(&at_layer(name, layer));
@@ -81,11 +75,50 @@ fn take_all(
     Ok((decoder, from.loader.finish()))
 }
 
+/// A decoder without its blocks, of weights whose [`dry_run`] was clean.
+pub(crate) fn without_blocks(
+    config: &DecoderConfig,
+    names: &WeightNames,
+    weights: &Weights,
+    target: Target<'_>,
+    progress: Progress<'_>,
+) -> Result<Decoder> {
+    let (mut from, head) = Source::new(names, weights, Some(target), progress);
+    decoder(config, names, head, &mut from, 0..0)
+}
+
+/// One block, of weights whose [`dry_run`] was clean.
+pub(crate) fn one_block(
+    config: &DecoderConfig,
+    names: &WeightNames,
+    weights: &Weights,
+    target: Target<'_>,
+    layer: usize,
+) -> Result<Block> {
+    let progress = &mut |_, _| {};
+    let (mut from, _) = Source::new(names, weights, Some(target), progress);
+    block(config, names, layer, &mut from)
+}
+
+/// The names of the tensors that a block is made of.
+pub(crate) fn block_tensors(
+    config: &DecoderConfig,
+    names: &WeightNames,
+    weights: &Weights,
+    layer: usize,
+) -> Result<Vec<String>> {
+    let progress = &mut |_, _| {};
+    let (mut from, _) = Source::new(names, weights, None, progress);
+    block(config, names, layer, &mut from)?;
+    Ok(from.loader.finish().applied)
+}
+
 fn decoder<'a>(
     config: &DecoderConfig,
     names: &WeightNames,
     head: &'a str,
     from: &mut Source<'a>,
+    layers: Range<usize>,
 ) -> Result<Decoder> {
     let (d, width) = (config.d_model, config.embedding.width);
     let embed = from.matrix(names.embed, [config.vocab_size, width])?;
@@ -106,8 +139,7 @@ fn decoder<'a>(
         ),
         _ => (None, None),
     };
-    let blocks =
-        (0..config.layers).map(|layer| block(config, names, layer, from)).collect::<Result<_>>()?;
+    let blocks = layers.map(|layer| block(config, names, layer, from)).collect::<Result<_>>()?;
     let final_norm = match config.final_norm {
         true => Some(norm(config, names.final_norm, d, from)?),
         false => None,
@@ -131,6 +163,7 @@ fn decoder<'a>(
         blocks,
         final_norm,
         head,
+        stream: None,
         config: config.clone(),
     })
 }
@@ -291,7 +324,25 @@ struct Source<'a> {
     done: usize,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// Besides, how the names of the head begin.
+    fn new(
+        names: &WeightNames,
+        weights: &'a Weights,
+        target: Option<Target<'a>>,
+        progress: Progress<'a>,
+    ) -> (Self, &'static str) {
+        let total = weights.tensors().len();
+        let loader = Loader::new(weights);
+        let prefix = names
+            .prefixes
+            .iter()
+            .find(|prefix| loader.contains(&format!("{}{}.weight", prefix.body, names.embed)));
+        let (body, head) =
+            prefix.or(names.prefixes.first()).map_or(("", ""), |prefix| (prefix.body, prefix.head));
+        (Self { loader, prefix: body, target, progress, total, done: 0 }, head)
+    }
+
     fn linear(
         &mut self,
         name: &str,

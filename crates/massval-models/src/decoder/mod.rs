@@ -14,6 +14,10 @@ mod norm;
 mod pass;
 mod rotary;
 mod seen;
+pub(crate) mod stream;
+mod together;
+
+use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -32,6 +36,9 @@ pub(crate) use pass::Keys;
 use pass::Pass;
 use rotary::Rotary;
 use seen::Seen;
+use stream::Stream;
+pub use stream::StreamOptions;
+pub use together::Job;
 
 /// For which positions of a pass the logits are computed.
 ///
@@ -65,6 +72,9 @@ pub struct Decoder {
     final_norm: Option<Norm>,
     /// Absent when tied to the embedding.
     head: Option<Linear>,
+    /// Where the blocks are, if they are not in `blocks`.
+    #[module(skip)]
+    stream: Option<Arc<Stream>>,
     #[module(skip)]
     config: DecoderConfig,
 }
@@ -74,6 +84,23 @@ impl Decoder {
     #[must_use]
     pub fn config(&self) -> &DecoderConfig {
         &self.config
+    }
+
+    /// With blocks that are read from `stream`.
+    pub(crate) fn streamed(self, stream: Stream) -> Self {
+        Self { blocks: Vec::new(), stream: Some(Arc::new(stream)), ..self }
+    }
+
+    /// Whether the blocks are read when a pass comes to them, one in memory at a time.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// How many blocks were read so far, of a decoder that is streamed.
+    #[must_use]
+    pub fn blocks_read(&self) -> usize {
+        self.stream.as_ref().map_or(0, |stream| stream.reads())
     }
 
     /// Where the weights are.
@@ -171,12 +198,21 @@ impl Decoder {
             return Ok(None);
         }
 
-        for (layer, block) in self.blocks.iter().enumerate() {
+        for layer in 0..self.config.layers {
             let ends = match last {
                 End::Block { layer: end, qkv_only } if end == layer => Some(qkv_only),
                 _ => None,
             };
-            match block.forward(x, layer, &mut pass, ends == Some(true))? {
+            let mut through =
+                |block: &Block, x| block.forward(x, layer, &mut pass, ends == Some(true));
+            let out = match (&self.stream, self.blocks.get(layer)) {
+                (Some(stream), _) => stream.through(layer, x, through)?,
+                (None, Some(block)) => through(block, x)?,
+                (None, None) => {
+                    return Err(Error::input(format!("the decoder has no block {layer}")));
+                }
+            };
+            match out {
                 Some(out) if ends.is_none() => x = out,
                 _ => return Ok(None),
             }

@@ -39,7 +39,13 @@ impl Snapshot {
         dtype: DType,
         progress: crate::decoder::Progress<'_>,
     ) -> Result<Model> {
-        Ok(Model::load(&self.folder, device, dtype, progress)?.with_hub(self.origin()))
+        Ok(self.signed(Model::load(&self.folder, device, dtype, progress)?))
+    }
+
+    /// A model that was loaded from [`folder`](Self::folder) in another way, so that it remembers where it came from.
+    #[must_use]
+    pub fn signed(&self, model: Model) -> Model {
+        model.with_hub(self.origin())
     }
 
     /// Reads the checkpoint's headers.

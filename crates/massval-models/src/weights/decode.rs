@@ -14,6 +14,8 @@ const TASK: usize = 1 << 15;
 /// The columns are whole blocks of every format.
 const TILE_ROWS: usize = 64;
 const TILE_COLUMNS: usize = 256;
+/// Numbers of a cache line.
+const PADDING: usize = 16;
 
 /// Decodes one slice of whole blocks; `None` for a type that is not a weight's.
 fn kernel(dtype: StoredType) -> Option<quants::Kernel> {
@@ -73,16 +75,18 @@ pub(crate) fn decode_transposed(
         let first = task * TILE_COLUMNS;
         let width = out.len() / rows;
         let segment = block(first)..block(first + width);
-        let mut tile = vec![0.0; TILE_ROWS * width];
+        // Rows that lie a power of two apart would share a few places of the cache.
+        let stride = width + PADDING;
+        let mut tile = vec![0.0; TILE_ROWS * stride];
         for top in (0..rows).step_by(TILE_ROWS) {
             let height = TILE_ROWS.min(rows - top);
-            for (row, numbers) in (top..top + height).zip(tile.chunks_exact_mut(width)) {
+            for (row, numbers) in (top..top + height).zip(tile.chunks_exact_mut(stride)) {
                 let row_start = source_row(row) * row_bytes;
-                kernel(&bytes[row_start..][segment.clone()], numbers);
+                kernel(&bytes[row_start..][segment.clone()], &mut numbers[..width]);
             }
             for (column, out) in out.chunks_exact_mut(rows).enumerate() {
                 for (offset, x) in out[top..top + height].iter_mut().enumerate() {
-                    *x = tile[offset * width + column];
+                    *x = tile[offset * stride + column];
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! A file mapped into memory: the one place of this crate that needs `unsafe`.
 
 use std::fs::File;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 
 use memmap2::Mmap;
@@ -35,6 +35,26 @@ impl Mapped {
         #[allow(unsafe_code, reason = "mapping a file is unsafe by nature; see SAFETY")]
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
         Ok(Self(map))
+    }
+
+    /// Has the system read these bytes ahead.
+    pub(crate) fn prefetch(&self, range: Range<usize>) {
+        // Advice only.
+        #[cfg(unix)]
+        let _ = self.0.advise_range(memmap2::Advice::WillNeed, range.start, range.len());
+        #[cfg(not(unix))]
+        drop(range);
+    }
+
+    /// Gives back the memory that reading has filled; what is read again comes from the file again.
+    pub(crate) fn release(&self) {
+        // SAFETY: the mapping is of a file and never written, so that dropping its pages loses nothing.
+        #[cfg(unix)]
+        #[allow(unsafe_code, reason = "see SAFETY")]
+        let released = unsafe { self.0.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        // Advice only: where the system does not take it, pages go when memory is short.
+        #[cfg(unix)]
+        drop(released);
     }
 }
 

@@ -25,7 +25,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub use gguf::{GgufArray, GgufMetadata, GgufValue, unpermute_rows};
-pub use hash::sha256_file;
+pub use hash::blake3_file;
 #[cfg(feature = "hub")]
 pub(crate) use index::ShardIndex;
 pub use loader::Loader;
@@ -214,6 +214,20 @@ impl Weights {
             }
             _ => Err(self.undecodable(entry)),
         }
+    }
+
+    /// Has the system read a tensor ahead, if its file is mapped: it will be decoded soon.
+    pub(crate) fn prefetch(&self, name: &str) {
+        if let Some(Entry { place: Place::Mapped(map, range), .. }) = self.entry(name)
+            && let Some(map) = self.maps.get(*map)
+        {
+            map.prefetch(range.clone());
+        }
+    }
+
+    /// Gives back the memory that reading mapped files has filled.
+    pub(crate) fn release(&self) {
+        self.maps.iter().for_each(Mapped::release);
     }
 
     fn transposed(&self, name: &str, source: impl Fn(usize) -> usize + Sync) -> Result<Vec<f32>> {

@@ -29,7 +29,7 @@ pub(super) fn provenance(run: &Provenance, more: &[(&str, String)]) -> String {
     );
     item("Weights", &weights);
     for file in &model.files {
-        item("File", &format!("{}, {} bytes, SHA-256 {}", file.name, file.bytes, file.sha256));
+        item("File", &format!("{}, {} bytes, BLAKE3 {}", file.name, file.bytes, file.blake3));
     }
     item(
         "Arithmetic",

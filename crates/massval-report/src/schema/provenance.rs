@@ -49,7 +49,7 @@ pub struct ModelIdentity {
     pub parameters: u64,
 }
 
-/// One file by name, size and SHA-256.
+/// One file by name, size and BLAKE3, which is quick enough for the largest checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileHash {
@@ -57,8 +57,8 @@ pub struct FileHash {
     pub name: String,
     /// Size in bytes.
     pub bytes: u64,
-    /// SHA-256 in lower-case hexadecimal.
-    pub sha256: String,
+    /// BLAKE3 in lower-case hexadecimal, as `b3sum` prints it.
+    pub blake3: String,
 }
 
 /// What the model read.
