@@ -14,7 +14,7 @@ import sys
 
 SITES = """logits embed resid_pre q k v q_normed k_normed rot_q rot_k attn_scores pattern z attn_out resid_mid mlp_pre
 mlp_post mlp_out resid_post ln_final""".split()
-COMMAND = ["cargo", "test", "--locked", "--workspace", "--test", "parity"]
+COMMAND = ["cargo", "test", "--locked", "--workspace", "--test", "parity", "--test", "gguf"]
 FLAGS = ["--nocapture", "--test-threads=1"]
 
 
@@ -35,7 +35,8 @@ def run(root, binary):
     found = [json.loads(line.split("parity ", 1)[1]) for line in lines if "parity {" in line]
     if not found:
         sys.exit("the parity tests printed no differences")
-    return found
+    gguf = [json.loads(line.split("gguf ", 1)[1]) for line in lines if "gguf {" in line]
+    return found, sorted(gguf, key=lambda case: case["case"])
 
 
 def write_record(path, found, about, date):
@@ -80,10 +81,12 @@ def main():
     options.add_argument("--test-binary", help="the tests, built already")
     options = options.parse_args()
     root = pathlib.Path(__file__).resolve().parent.parent
-    found = sorted(run(root, options.test_binary), key=lambda case: (case["architecture"], case["case"]))
+    found, gguf = run(root, options.test_binary)
+    found.sort(key=lambda case: (case["architecture"], case["case"]))
     about = json.loads((root / "fixtures/models/gpt2/about.json").read_text())
     write_record(root / "crates/massval/data/parity.json", found, about, options.date)
     traits, rows = tables(root, found)
+    ggufs = ", ".join(f"`{case['case']}` {short(case['logits'])}" for case in gguf)
     families = len({case["architecture"] for case in found})
     text = f"""# Parity with transformers
 
@@ -108,7 +111,14 @@ PyTorch reference beside the fixtures, for transformers has no such model.
 Also refused by those tests: left-padded batches and continuation log-probabilities off by more than 5e-5, cached decoding
 (token by token, in chunks, in a padded batch) off by more than 1e-4, and another greedy text. Cached decoding is not
 compared with one pass where the rotation changes with the length of the sequence (`llama-dynamic-ntk`,
-`phi3-longrope`): keys in a cache keep the angles of their own pass there, in transformers as here.
+`phi3-longrope`): keys in a cache keep the angles of their own pass there, in transformers as here. In a padded batch of
+those two, transformers turns every sequence by the length of the longest; here each is computed as it is alone, and
+compared with that.
+
+## GGUF
+
+The families that llama.cpp exports, names and layouts as its converter gives them; logits against transformers with the
+same weights ([fixtures/gguf-families](../fixtures/gguf-families)): {ggufs}.
 
 Written by `scripts/parity_table.py` on {options.date} ({processor()}).
 """

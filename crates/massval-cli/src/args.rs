@@ -70,8 +70,8 @@ pub struct ModelArgs {
     /// Where to compute: cpu, wgpu, vulkan, cuda, cuda:N
     #[arg(help_heading = "Where it runs", long, default_value = "cpu", value_name = "DEVICE")]
     pub device: DeviceName,
-    /// Number type of weights and activations
-    #[arg(help_heading = "Where it runs", long, default_value = "f32", value_name = "TYPE", value_parser = ["f32", "f16", "bf16"])]
+    /// Number type of weights and activations; stored: the checkpoint's own
+    #[arg(help_heading = "Where it runs", long, default_value = "f32", value_name = "TYPE", value_parser = ["f32", "f16", "bf16", "stored"])]
     pub dtype: String,
     /// Threads to compute with [default: one for each core]
     #[arg(help_heading = "Where it runs", long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

@@ -78,3 +78,14 @@ fn limits_that_cannot_be_kept() {
     assert_eq!(wrong.code, Some(2));
     assert!(wrong.stderr.contains("4GiB"), "{}", wrong.stderr);
 }
+
+/// `stored` is the type that most tensors have; a result names the one that was computed in.
+#[test]
+fn numbers_may_stay_as_they_are_stored() {
+    for (model, dtype) in [("qwen2", "bf16"), ("llama3-rope-mqa", "f16"), ("gpt2", "f32")] {
+        let (out, model) = (tempdir().unwrap(), fixture(&format!("models/{model}")));
+        let scan = ["scan", arg(&model), "--tokens", "3,4,5", "--out", arg(out.path())];
+        succeed([&scan[..], &["--dtype", "stored"]].concat());
+        assert_eq!(json(out.path().join("scan.json"))["provenance"]["dtype"], dtype);
+    }
+}

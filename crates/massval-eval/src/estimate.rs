@@ -13,7 +13,7 @@ pub struct Estimate {
     /// Tokens of prompts that are read, over all arms; estimated too, where a task has more items than were
     /// looked at.
     pub prompt_tokens: usize,
-    /// Bytes of the weights.
+    /// Bytes of the weights in memory.
     pub weights: u64,
     /// Bytes of cache, activations and logits of the largest batch.
     pub working: u64,
@@ -84,7 +84,8 @@ impl Experiment<'_> {
             }
         }
         let config = self.model.decoder().config();
-        let bytes = self.model.decoder().dtype().size() as u64;
+        let dtype = self.model.decoder().dtype();
+        let (need, bytes) = (self.model.checkpoint().memory(dtype), dtype.size() as u64);
         // A cache of all layers, a few hidden states of one, and the logits of the last tokens (twice: those
         // of the undisturbed model are kept).
         let cache = 2 * config.layers * config.kv_heads * config.head_dim;
@@ -92,7 +93,10 @@ impl Experiment<'_> {
         let logits = 2 * self.options.batch_rows * config.vocab_size;
         Ok(Estimate {
             prompt_tokens: tokens_read as usize,
-            weights: config.parameters() * bytes,
+            weights: match self.model.decoder().is_streamed() {
+                true => need.outside + need.block + need.stored_block,
+                false => need.weights,
+            },
             working: (widest * (cache + hidden)) as u64 * bytes + logits as u64 * 4,
             records: (self.items() * self.arms.len()) as u64 * RECORD,
             seconds,

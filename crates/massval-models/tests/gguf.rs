@@ -52,7 +52,7 @@ fn logits_equal_transformers() {
             model.decoder().forward(&batch, None, &mut HookSet::none(), LogitsAt::All).unwrap();
         let logits: Vec<f32> = logits.unwrap().into_data().try_into_vec().unwrap();
         let apart = difference(&logits, expected.get("logits").1);
-        println!("{case}: {apart:.1e}");
+        println!("gguf {}", serde_json::json!({ "case": case, "logits": apart }));
         if apart > 5e-5 {
             wrong.push(format!("{case}: logits differ by {apart:e}"));
         }

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 
+use massval_models::Checkpoint;
+
 use crate::{Error, Result};
 
 /// Where the arithmetic runs: `cpu`, `wgpu`, `vulkan`, `cuda` or `cuda:N`.
@@ -103,5 +105,25 @@ pub fn dtype(name: &str) -> Result<DType> {
         "f16" => Ok(DType::F16),
         "bf16" => Ok(DType::BF16),
         _ => Err(Error::Input(format!("unknown dtype {name:?}; known are f32, f16, bf16"))),
+    }
+}
+
+/// The name of the number type that keeps a checkpoint's numbers as they are stored: that of most of its tensors if it
+/// is one to compute in, else `f32` (GGUF's quantized types among them).
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/models/gpt2");
+/// let checkpoint = massval::models::Checkpoint::inspect(folder.as_ref())?;
+/// assert_eq!(massval::stored_dtype(&checkpoint), "f32");
+/// # Ok(()) }
+/// ```
+#[must_use]
+pub fn stored_dtype(checkpoint: &Checkpoint) -> &'static str {
+    let most = checkpoint.stored.iter().max_by_key(|(_, count)| **count);
+    match most.map(|(name, _)| name.as_str()) {
+        Some("F16") => "f16",
+        Some("BF16") => "bf16",
+        _ => "f32",
     }
 }

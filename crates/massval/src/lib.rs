@@ -67,7 +67,7 @@ pub use massval_report as report;
 pub use architectures::{ArchitectureRecord, Parity, architectures};
 pub use arms::{arms, findings_selection};
 pub use capture::{CapturePlan, capture, logits};
-pub use device::{DeviceName, dtype};
+pub use device::{DeviceName, dtype, stored_dtype};
 pub use disrupt::{DisruptOptions, disrupt, disrupt_estimate};
 pub use dumped::{DetectOptions, detect as detect_files};
 pub use error::{Error, Result};

@@ -37,8 +37,12 @@ impl Loaded {
             pool.build_global()?;
         }
         let device = args.device.open()?;
-        let dtype = massval::dtype(&args.dtype)?;
         let source = Source::new(&args.name)?;
+        let name = match args.dtype.as_str() {
+            "stored" => massval::stored_dtype(&source.inspect()?),
+            name => name,
+        };
+        let dtype = massval::dtype(name)?;
         let mut progress = Progress::new("loading");
         let told = &mut |done, all| progress.at(done, all);
         let model = match planned {
@@ -58,7 +62,7 @@ impl Loaded {
             threads: rayon::current_num_threads(),
             seed: None,
             device: args.device,
-            dtype: args.dtype.clone(),
+            dtype: name.to_owned(),
         };
         let loaded = Self { model, run, timings: args.timings };
         loaded.timing("load", progress.finish());
