@@ -2,7 +2,7 @@
 """Writes docs/parity.md and crates/massval/data/parity.json: how far massval is from transformers on every case.
 
 Runs the parity tests, which compare with the fixtures, and tabulates the largest absolute differences they print.
-usage: scripts/parity_table.py [--date YYYY-MM-DD] [--test-binary FILE]
+usage: scripts/parity_table.py [--date YYYY-MM-DD]
 """
 import argparse
 import datetime
@@ -26,8 +26,8 @@ def processor():
     return platform.machine()
 
 
-def run(root, binary):
-    command = [binary, *FLAGS] if binary else [*COMMAND, "--", *FLAGS]
+def run(root):
+    command = [*COMMAND, "--", *FLAGS]
     tests = subprocess.run(command, cwd=root, capture_output=True, text=True)
     if tests.returncode != 0:
         sys.exit(f"the parity tests failed:\n{tests.stdout[-2000:]}{tests.stderr[-2000:]}")
@@ -78,10 +78,9 @@ def tables(root, found):
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--date", default=datetime.date.today().isoformat())
-    options.add_argument("--test-binary", help="the tests, built already")
     options = options.parse_args()
     root = pathlib.Path(__file__).resolve().parent.parent
-    found, gguf = run(root, options.test_binary)
+    found, gguf = run(root)
     found.sort(key=lambda case: (case["architecture"], case["case"]))
     about = json.loads((root / "fixtures/models/gpt2/about.json").read_text())
     write_record(root / "crates/massval/data/parity.json", found, about, options.date)
