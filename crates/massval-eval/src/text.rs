@@ -116,8 +116,12 @@ pub fn score_text(
         .flat_map(|window| (0..arms.len()).map(move |arm| (window, arm)))
         .collect();
     let mut undisturbed: Option<Vec<f32>> = None;
+    let mut told = None;
     for part in works.chunks(at_once) {
-        progress(part.first().map_or(0, |(window, _)| *window), windows.len());
+        let window = part.first().map_or(0, |(window, _)| *window);
+        if told.replace(window) != Some(window) {
+            progress(window, windows.len());
+        }
         let job = |&(index, arm): &(usize, usize)| -> Job<'_, Result<(Vec<f32>, Vec<SiteTally>)>> {
             let (window, arm) = (&windows[index], arms[arm].as_ref());
             Box::new(move |decoder| {

@@ -105,19 +105,21 @@ impl Cache {
     pub(super) fn link(&self, commit: &str, file: &str, etag: &str) -> Result<(), HubError> {
         let (folder, blob) = (self.snapshot(commit), self.blob(etag));
         let path = folder.join(file);
+        let target = Path::new("../../blobs").join(etag);
+        let made = |path: &Path| {
+            // File systems and users without links get a second name, or a copy.
+            symlink(&target, path)
+                .or_else(|_| fs::hard_link(&blob, path))
+                .or_else(|_| fs::copy(&blob, path).map(|_| ()))
+        };
         let link = || {
             fs::create_dir_all(&folder)?;
-            if fs::symlink_metadata(&path).is_ok() {
-                fs::remove_file(&path)?;
+            if fs::read_link(&path).is_ok_and(|found| found == target) {
+                return Ok(());
             }
-            match symlink(&Path::new("../../blobs").join(etag), &path) {
-                // Another process may have been faster: what counts is the file.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-                // File systems and users without links get a second name, or a copy.
-                Err(_) if fs::hard_link(&blob, &path).is_ok() => Ok(()),
-                Err(_) => fs::copy(&blob, &path).map(|_| ()),
-                Ok(()) => Ok(()),
-            }
+            // Under another name first: another process may be reading the file at this moment.
+            let link = tempfile::Builder::new().prefix(".link").make_in(&folder, made)?;
+            link.into_temp_path().persist(&path).map_err(|error| error.error)
         };
         link().map_err(HubError::io(&path))
     }
