@@ -13,6 +13,7 @@ mod item;
 
 pub mod catalog;
 pub mod generate;
+pub mod language;
 pub mod read;
 pub mod synthesis;
 pub mod windows;

@@ -18,7 +18,7 @@ pub enum Depths {
 
 /// The depth of one item.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Depth {
+pub(crate) enum Depth {
     /// This many percent.
     Percent(f64),
     /// Drawn, all 64-bit numbers alike.
@@ -33,7 +33,7 @@ impl Depths {
     }
 
     /// Refuses what is no depth.
-    pub(super) fn check(&self, task: &str) -> Result<()> {
+    pub(crate) fn check(&self, task: &str) -> Result<()> {
         let Self::Cycle(percents) = self else { return Ok(()) };
         let what = if percents.is_empty() {
             "no depth is given; name at least one, or let them be drawn".to_owned()
@@ -47,7 +47,7 @@ impl Depths {
 
     /// The depth of item `index`. Takes one draw whatever the variant, so that what is drawn after
     /// it does not depend on the depths.
-    pub(super) fn of_item(&self, index: usize, rng: &mut impl RngCore) -> Depth {
+    pub(crate) fn of_item(&self, index: usize, rng: &mut impl RngCore) -> Depth {
         let drawn = rng.next_u64();
         match self {
             Self::Cycle(percents) if !percents.is_empty() => {
@@ -60,7 +60,7 @@ impl Depths {
 
 impl Depth {
     /// The place among `0..=last` that is nearest to the depth.
-    pub(super) fn place(self, last: usize) -> usize {
+    pub(crate) fn place(self, last: usize) -> usize {
         let place = match self {
             Self::Percent(percent) => (percent / 100.0 * last as f64).round() as usize,
             // the drawn part of all places
