@@ -14,7 +14,9 @@
 //!   like an option is written with `./` before it.
 //! - A value goes on to the next `,` behind which an option begins. So lists and texts may have
 //!   commas: `passkey:depths=0,50,100,digits=12`.
-//! - Some sets are generated without a file and read with one: `cities` and `cities:cities.csv`.
+//! - Some sets are generated without a file and read with one: `cities` and `cities:cities.csv`. Those of
+//!   the small language are generated either way; the file is a
+//!   [`LanguageConfig`](crate::language::LanguageConfig): `small_facts:language.json`.
 //!
 //! Names and options are checked when a spec is parsed; files, and what depends on a tokenizer, when it
 //! is [opened](open).

@@ -1,7 +1,7 @@
 //! A small language with both kinds of knowledge, from which a model of a million parameters can be
 //! trained on a CPU.
 //!
-//! Its words are 285 tokens. Its world is invented: countries with capitals and currencies, cities in
+//! It has 278 tokens. Its world is invented: countries with capitals and currencies, cities in
 //! countries. What a text in it knows comes from one of two places:
 //!
 //! | document | for example | the answer is known from |

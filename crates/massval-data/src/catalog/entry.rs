@@ -69,6 +69,17 @@ const fn read(name: &'static str, side: Side, schema: Schema, description: &'sta
     Entry { name, alias: None, side, description, tokenizer: false, file: true, kind }
 }
 
+/// Of the small language: generated in its usual world, or in that of a config file.
+const fn small(
+    name: &'static str,
+    side: Side,
+    kind: Kind,
+    file: bool,
+    description: &'static str,
+) -> Entry {
+    Entry { name, alias: None, side, description, tokenizer: false, file, kind }
+}
+
 use Side::{Contextual, Parametric};
 
 static ENTRIES: &[Entry] = &[
@@ -149,6 +160,65 @@ static ENTRIES: &[Entry] = &[
              do with it.",
         )
     },
+    small(
+        "small_facts",
+        Parametric,
+        Kind::SmallFacts,
+        false,
+        "Asks for a capital, country or currency of the small language's invented world.",
+    ),
+    small(
+        "small_passkey",
+        Contextual,
+        Kind::SmallPasskey,
+        false,
+        "Asks for a pass key hidden among plain sentences of the small language.",
+    ),
+    small(
+        "small_key_value",
+        Contextual,
+        Kind::SmallKeyValue,
+        false,
+        "Asks for the value of one word among pairs of words of the small language.",
+    ),
+    small(
+        "small_conflict",
+        Contextual,
+        Kind::SmallConflict,
+        false,
+        "Asks for a capital of the small language's world after the prompt has named another city; \
+         the prompt's answer and the world's are both scored.",
+    ),
+    small(
+        "small_facts",
+        Parametric,
+        Kind::SmallFacts,
+        true,
+        "Asks for a capital, country or currency of the world that a language's config describes.",
+    ),
+    small(
+        "small_passkey",
+        Contextual,
+        Kind::SmallPasskey,
+        true,
+        "Asks for a pass key hidden among plain sentences of the language that a config describes.",
+    ),
+    small(
+        "small_key_value",
+        Contextual,
+        Kind::SmallKeyValue,
+        true,
+        "Asks for the value of one word among pairs of words of the language that a config \
+         describes.",
+    ),
+    small(
+        "small_conflict",
+        Contextual,
+        Kind::SmallConflict,
+        true,
+        "Asks for a capital of the world that a language's config describes, after the prompt has \
+         named another city; the prompt's answer and the world's are both scored.",
+    ),
     Entry {
         alias: Some("facts"),
         kind: Kind::Facts,

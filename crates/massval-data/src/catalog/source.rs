@@ -11,6 +11,10 @@ use crate::generate::{
     ListRecall, ListRecallOptions, Passkey, PasskeyOptions, ReferencePasskey,
     ReferencePasskeyOptions,
 };
+use crate::language::{
+    Language, LanguageConfig, SmallConflict, SmallConflictOptions, SmallFacts, SmallFactsOptions,
+    SmallKeyValue, SmallKeyValueOptions, SmallPasskey, SmallPasskeyOptions,
+};
 use crate::read::{self, FileSet, Schema, Unanswerable};
 use crate::synthesis::{Facts, KnowledgeQa, KnowledgeQaOptions};
 use crate::world::{
@@ -32,6 +36,10 @@ pub(super) enum Kind {
     Conflict,
     ReferenceConflict,
     ReferenceConflictOfFile,
+    SmallFacts,
+    SmallPasskey,
+    SmallKeyValue,
+    SmallConflict,
     Facts,
     File(Schema),
 }
@@ -50,6 +58,10 @@ pub(super) enum Source {
     Conflict(ConflictOptions),
     ReferenceConflict(CitiesOptions),
     ReferenceConflictOfFile(read::Options),
+    SmallFacts(SmallFactsOptions),
+    SmallPasskey(SmallPasskeyOptions),
+    SmallKeyValue(SmallKeyValueOptions),
+    SmallConflict(SmallConflictOptions),
     Facts(KnowledgeQaOptions),
     File(Schema, read::Options),
 }
@@ -69,6 +81,10 @@ impl Kind {
             Self::Conflict => Source::Conflict(Default::default()),
             Self::ReferenceConflict => Source::ReferenceConflict(Default::default()),
             Self::ReferenceConflictOfFile => Source::ReferenceConflictOfFile(Default::default()),
+            Self::SmallFacts => Source::SmallFacts(Default::default()),
+            Self::SmallPasskey => Source::SmallPasskey(Default::default()),
+            Self::SmallKeyValue => Source::SmallKeyValue(Default::default()),
+            Self::SmallConflict => Source::SmallConflict(Default::default()),
             Self::Facts => Source::Facts(Default::default()),
             Self::File(schema) => Source::File(schema, Default::default()),
         }
@@ -93,6 +109,10 @@ impl Source {
             Self::Cities(options) | Self::ReferenceConflict(options) => fields(task, options),
             Self::Conflict(options) => fields(task, options),
             Self::ReferenceConflictOfFile(_) => Ok(file_options(Schema::Cities)),
+            Self::SmallFacts(options) => fields(task, options),
+            Self::SmallPasskey(options) => fields(task, options),
+            Self::SmallKeyValue(options) => fields(task, options),
+            Self::SmallConflict(options) => fields(task, options),
             Self::Facts(options) => {
                 let mut known = fields(task, options)?;
                 // A relation's own template stands in the file.
@@ -137,6 +157,10 @@ impl Source {
             Self::ReferenceConflictOfFile(base) => {
                 Self::ReferenceConflictOfFile(change(task, base, &known, given)?)
             }
+            Self::SmallFacts(base) => Self::SmallFacts(change(task, base, &known, given)?),
+            Self::SmallPasskey(base) => Self::SmallPasskey(change(task, base, &known, given)?),
+            Self::SmallKeyValue(base) => Self::SmallKeyValue(change(task, base, &known, given)?),
+            Self::SmallConflict(base) => Self::SmallConflict(change(task, base, &known, given)?),
             Self::Facts(base) => Self::Facts(change(task, base, &known, given)?),
             Self::File(schema, base) => Self::File(schema, change(task, base, &known, given)?),
         })
@@ -148,6 +172,10 @@ impl Source {
         path: Option<&Path>,
         tokenizer: Option<&'a dyn Encode>,
     ) -> Result<Box<dyn Dataset + 'a>> {
+        let language = || match path {
+            Some(path) => Language::read(path),
+            None => Language::new(LanguageConfig::default()),
+        };
         let path = || path.ok_or_else(|| refuse(task, "it is read from a file; name one"));
         let tokenizer = || {
             let what = "its prompts are measured in tokens; a model's tokenizer is needed";
@@ -172,6 +200,10 @@ impl Source {
                 let cities = FileSet::open(path()?, Schema::Cities, &options)?;
                 Box::new(ReferenceConflict::new(cities))
             }
+            Self::SmallFacts(options) => Box::new(SmallFacts::new(&language()?, options)?),
+            Self::SmallPasskey(options) => Box::new(SmallPasskey::new(&language()?, options)?),
+            Self::SmallKeyValue(options) => Box::new(SmallKeyValue::new(&language()?, options)?),
+            Self::SmallConflict(options) => Box::new(SmallConflict::new(&language()?, options)?),
             Self::Facts(options) => Box::new(KnowledgeQa::new(&Facts::read(path()?)?, options)?),
             Self::File(schema, options) => Box::new(FileSet::open(path()?, schema, &options)?),
         })

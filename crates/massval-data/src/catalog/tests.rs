@@ -42,6 +42,9 @@ fn sample(folder: &TempDir, name: &str) -> PathBuf {
             "a.jsonl",
             r#"{"context":"A B","question":"Q?","answers":{"text":["B"],"answer_start":[2]}}"#,
         ),
+        "small_facts" | "small_passkey" | "small_key_value" | "small_conflict" => {
+            ("language.json", r#"{"seed": 1}"#)
+        }
         "knowledge_qa" => ("a.csv", "subject,relation,object\nA,r,B\nC,r,D\n"),
         _ => ("a.json", r#"{"data":[{"question":"Q?","answer":true}]}"#),
     };
@@ -178,6 +181,25 @@ fn a_file_decides_between_two_sets_of_a_name() {
     let made = opened("cities", None);
     let read = opened(&format!("cities:{}", sample(&folder, "cities").display()), None);
     assert_eq!((made.len(), read.len()), (Some(716), Some(1)));
+}
+
+#[test]
+fn a_config_decides_the_small_language() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = sample(&folder, "small_facts");
+    let prompts = |text: &str| -> Vec<String> {
+        let set = opened(text, None);
+        (0..20).map(|index| set.item(index).unwrap().choices[0].text.clone()).collect()
+    };
+    let read = prompts(&format!("small_facts:{}:relation=capital,wrong=3", file.display()));
+    assert_ne!(read, prompts("small_facts:relation=capital,wrong=3"));
+    std::fs::write(&file, "{}").unwrap();
+    let read = prompts(&format!("small_facts:{}:relation=capital,wrong=3", file.display()));
+    assert_eq!(read, prompts("small_facts:relation=capital,wrong=3"));
+    std::fs::write(&file, r#"{"cities": 4}"#).unwrap();
+    let spec = format!("small_passkey:{}", file.display()).parse().unwrap();
+    let error = open(&spec, None, None).err().unwrap().to_string();
+    assert_eq!(error, "language: `cities` is 4; it may be 16 to 128");
 }
 
 #[test]

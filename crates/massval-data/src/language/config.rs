@@ -80,7 +80,7 @@ impl Default for LanguageConfig {
             held_out: 25,
             digits: 3,
             pairs: 6,
-            ramp: 32_000,
+            ramp: 16_000,
             sequence: 96,
             mix: Mix::default(),
             answer_weight: 1.0,

@@ -187,7 +187,7 @@ fn what_is_kept_back_is_never_shown() {
 #[test]
 fn every_word_is_learned() {
     let language = language(LanguageConfig::default());
-    let rows = language.rows(0, 6000).unwrap();
+    let rows = language.rows(16_000, 6000).unwrap();
     let seen: HashSet<u32> = rows.ids.iter().copied().collect();
     let missing: Vec<&String> = (0..language.vocabulary().len())
         .filter(|id| !seen.contains(&(*id as u32)))
@@ -236,5 +236,17 @@ fn rows_are_the_same_for_ever() {
     let rows = language.rows(40_000, 3).unwrap();
     let texts: Vec<String> =
         rows.ids.chunks(41).map(|ids| language.vocabulary().text(ids)).collect();
-    assert_eq!(texts, ["", "", ""]);
+    assert_eq!(
+        texts,
+        [
+            "<s> today kormark is ruled from holhaven . kormark is ruled from holhaven . </s> <s> \
+             doronia is ruled from torwick . fenonia is ruled from holhaven . the capital of galonia \
+             is felwick . felhaven is a city of galonia",
+            "<s> the pass key is 3 6 5 . remember it . what is the pass key ? the pass key is 3 6 5 . \
+             </s> <s> the king of arvmark lives in dunhaven . the flag over garwick is",
+            "<s> the people of arvmark pay with gronel . the king of zanonia lives in torhaven . the \
+             currency of eldonia is drenel . </s> <s> the flag over dunstad is that of arvonia . \
+             torstad lies in arvmark . the",
+        ]
+    );
 }

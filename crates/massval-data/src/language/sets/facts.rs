@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{check_wrong, choice, refuse};
 use crate::draw::{distinct, item_rng, shuffle};
 use crate::identity::Identity;
-use crate::language::facts::{FORMS, Told};
+use crate::language::facts::{FORMS, Fact, Told};
 use crate::language::{Language, Relation};
 use crate::{Dataset, Error, Gold, Item, Result, Role, Side};
 
@@ -65,15 +65,15 @@ impl SmallFacts {
     /// [`Error::Options`] if the language has no such fact, or if more wrong alternatives are asked for
     /// than there are.
     pub fn new(language: &Language, options: SmallFactsOptions) -> Result<Self> {
-        let wanted = |told: Told, form: usize| match options.split {
-            FactSplit::Shown => told == Told::Always || matches!(told, Told::NotIn(f) if f != form),
-            FactSplit::HiddenForm => told == Told::NotIn(form),
-            FactSplit::Unseen => told == Told::Never,
+        let wanted = |fact: &Fact, form: usize| match options.split {
+            FactSplit::Shown => fact.shown(form),
+            FactSplit::HiddenForm => fact.told == Told::NotIn(form),
+            FactSplit::Unseen => fact.told == Told::Never,
         };
         let mut asked = Vec::new();
         for (place, fact) in language.facts.all().iter().enumerate() {
             if options.relation.is_none_or(|relation| relation == fact.relation) {
-                let forms = (0..FORMS).filter(|&form| wanted(fact.told, form));
+                let forms = (0..FORMS).filter(|&form| wanted(fact, form));
                 asked.extend(forms.map(|form| (place, form)));
             }
         }
