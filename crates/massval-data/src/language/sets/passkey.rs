@@ -31,9 +31,9 @@ pub struct SmallPasskeyOptions {
 }
 
 impl Default for SmallPasskeyOptions {
-    /// Up to 80 tokens, any depth.
+    /// Up to 64 tokens, any depth.
     fn default() -> Self {
-        Self { seed: 0, split: Split::default(), tokens: 80, depths: Depths::Drawn }
+        Self { seed: 0, split: Split::default(), tokens: 64, depths: Depths::Drawn }
     }
 }
 

@@ -194,7 +194,7 @@ fn prompts_fill_their_tokens_and_depths_reach_both_ends() {
         let options = SmallPasskeyOptions { depths: Depths::at(percent), ..Default::default() };
         let item = SmallPasskey::new(&language, options).unwrap().item(3).unwrap();
         let tokens = 2 + (item.prompt.clone() + " " + &answers_of(&item.gold)).split(' ').count();
-        assert!((70..=80).contains(&tokens), "{tokens}");
+        assert!((54..=64).contains(&tokens), "{tokens}");
         item.evidence.unwrap().start
     };
     assert!(starts(0.0) == 0 && starts(50.0) > 0 && starts(100.0) > starts(50.0));
@@ -240,7 +240,7 @@ fn what_cannot_be_had_is_an_error() {
             ),
             "no such pass key",
         ),
-        (passkey(&bare, Default::default()), "prompts and answers of 80 tokens; rows have 40"),
+        (passkey(&bare, Default::default()), "prompts and answers of 64 tokens; rows have 40"),
         (
             passkey(&usual, SmallPasskeyOptions { tokens: 25, ..Default::default() }),
             "25 tokens; at least 26 are needed",
@@ -301,11 +301,10 @@ fn items_are_what_they_were() {
         json!([
             ["small_facts/40419b3c/0", "the money in kormark is called", "", [" planel", " zonel"]],
             [
-                "small_passkey/c2ce2b3b/0",
+                "small_passkey/c35526db/0",
                 "the pass key is 7 9 3 . remember it . the horses hold the hammer . the singer near the \
                  farmer drops the arrow . the red nurses like the arrow . the birds keep the quiet \
-                 saddle . the dog drops the green ring . the farmers carry the chair . the tired cat \
-                 near the bird moves the letter . what is the pass key ? the pass key is",
+                 saddle . the dog drops the green ring . what is the pass key ? the pass key is",
                 "the pass key is 7 9 3 . remember it .",
                 [" 7 9 3", " 7 8 4"],
             ],
