@@ -188,6 +188,26 @@ fn answers_of(gold: &Gold) -> String {
 }
 
 #[test]
+fn nothing_else_in_a_prompt_tells_of_what_is_overridden() {
+    let language = language(0);
+    let set = SmallConflict::new(&language, SmallConflictOptions::default()).unwrap();
+    let mut facts = 0;
+    for index in 0..1000 {
+        let item = set.item(index).unwrap();
+        let told = item.prompt.matches(answers(&item)[0].as_str()).count();
+        let known = item.prompt.matches(answers(&item)[1].as_str()).count();
+        assert_eq!((told, known), (1, 0), "{}", item.prompt);
+        let beside = language.facts.all().iter().filter(|fact| {
+            (0..3).any(|form| {
+                item.prompt.contains(&format!("{} {} .", fact.prompt(form), fact.object))
+            })
+        });
+        facts += beside.count();
+    }
+    assert!(facts > 200, "{facts}");
+}
+
+#[test]
 fn prompts_fill_their_tokens_and_depths_reach_both_ends() {
     let language = language(0);
     let starts = |percent: f64| {
