@@ -20,7 +20,7 @@
 //!
 //! # Features
 //! `flex` (on by default) compiles burn's CPU backend in; `wgpu`, `vulkan` and `cuda` the others.
-//! `hub` adds models by name, fetched from a hub over the network.
+//! `autodiff` puts the decoder on burn's tape, with ways back of its own on the CPU. `hub` adds models by name, fetched from a hub over the network.
 
 mod cache;
 mod config;
@@ -44,7 +44,7 @@ pub use config::{
     DecoderConfig, EmbeddingConfig, MlpKind, NormKind, PositionEncoding, QkNorm, RopeConfig,
     Traits, Window,
 };
-pub use decoder::{Batch, Decoder, Job, LogitsAt, StreamOptions};
+pub use decoder::{Batch, Decoder, Job, LogitsAt, StreamOptions, cross_entropy};
 pub use error::{Error, Result};
 pub use generate::{Finish, GenerateOptions, Generated, OnToken, Sampling};
 pub use load::{Checkpoint, HubOrigin, Model};

@@ -95,7 +95,7 @@ pub(super) fn config3(fields: &Fields<'_>) -> Result<DecoderConfig> {
         kv_heads: size("num_key_value_heads", 4)?,
         head_dim,
         d_mlp: size("intermediate_size", 9216)?,
-        embedding: EmbeddingConfig { width: d_model, scale: None, norm: false },
+        embedding: EmbeddingConfig::plain(d_model),
         block: BlockOrder::SandwichNorm,
         norm: NormKind::RmsNormPlusOne,
         norm_eps: fields.positive("rms_norm_eps", Some(1e-6))?,

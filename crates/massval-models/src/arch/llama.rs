@@ -68,7 +68,7 @@ pub(super) fn like(fields: &Fields<'_>, defaults: &Defaults) -> Result<DecoderCo
         kv_heads,
         head_dim,
         d_mlp: fields.size("intermediate_size")?,
-        embedding: EmbeddingConfig { width: d_model, scale: None, norm: false },
+        embedding: EmbeddingConfig::plain(d_model),
         block: BlockOrder::PreNorm,
         norm: NormKind::RmsNorm,
         norm_eps: fields.positive(eps, Some(default_eps))?,

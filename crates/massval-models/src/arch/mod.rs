@@ -12,6 +12,7 @@ mod gpt_neo;
 mod gpt_neox;
 mod gptj;
 mod llama;
+mod massval;
 mod mistral;
 mod mpt;
 pub(crate) mod names;
@@ -80,6 +81,7 @@ static ALL: &[Architecture] = &[
     plain("opt", opt::config, opt::names),
     plain("mpt", mpt::config, mpt::names),
     plain("bloom", bloom::config, bloom::names),
+    plain("massval", massval::config, massval::names),
 ];
 
 /// Architectures that are known and cannot be computed, with the reason.
@@ -188,6 +190,16 @@ fn by_model_type(fields: &Fields<'_>, model_type: &str) -> Result<&'static Archi
     }
     let named = |a: &&Architecture| a.name == model_type || a.aliases.contains(&model_type);
     ALL.iter().find(named).ok_or_else(|| fields.error("model_type", unknown(model_type, names())))
+}
+
+/// Where a decoder of an architecture's config keeps its weights.
+pub(crate) fn weight_names(config: &DecoderConfig) -> Result<WeightNames> {
+    let architecture = ALL.iter().find(|a| a.name == config.architecture);
+    let architecture = architecture.ok_or_else(|| {
+        let what = format!("the weights of {} cannot be named", config.architecture);
+        Error::input(what)
+    })?;
+    Ok((architecture.names)(config))
 }
 
 fn unknown(name: &str, known: impl Iterator<Item = &'static str>) -> String {

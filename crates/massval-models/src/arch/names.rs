@@ -73,6 +73,12 @@ pub(crate) enum MlpNames {
     },
 }
 
+/// What only massval's own architecture has: the keys and values of the attention bias, `[kv_heads, head_dim]`, and
+/// what embeddings are multiplied with, `[1]`.
+pub(crate) const KEY_BIAS: &str = "layers.{l}.attn.key_bias";
+pub(crate) const VALUE_BIAS: &str = "layers.{l}.attn.value_bias";
+pub(crate) const EMBED_SCALE: &str = "embed_scale";
+
 /// What may stand before the names.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Prefix {

@@ -28,7 +28,7 @@ pub(super) fn config(fields: &Fields<'_>) -> Result<DecoderConfig> {
     let learned = fields.bool("layer_norm_elementwise_affine", true)?;
     let width = fields.opt_size("word_embed_proj_dim")?.unwrap_or(d_model);
     Ok(DecoderConfig {
-        embedding: EmbeddingConfig { width, scale: None, norm: false },
+        embedding: EmbeddingConfig::plain(width),
         block: if before { BlockOrder::PreNorm } else { BlockOrder::StreamNorm },
         norm: if learned { NormKind::LayerNorm } else { NormKind::LayerNormFixed },
         final_norm,

@@ -116,7 +116,7 @@ impl Shape {
             kv_heads: heads,
             head_dim,
             d_mlp,
-            embedding: EmbeddingConfig { width: d_model, scale: None, norm: false },
+            embedding: EmbeddingConfig::plain(d_model),
             block: BlockOrder::PreNorm,
             norm: NormKind::LayerNorm,
             norm_eps: eps,

@@ -19,6 +19,8 @@ pub struct AttentionConfig {
     pub clip_qkv: Option<f64>,
     /// Layers that see the latest tokens only.
     pub window: Option<Window>,
+    /// Every query also sees one learned key with a learned value, which are not rotated (2402.17762, eq. 3).
+    pub kv_bias: bool,
 }
 
 impl AttentionConfig {
@@ -30,6 +32,7 @@ impl AttentionConfig {
             qk_norm: None,
             clip_qkv: None,
             window: None,
+            kv_bias: false,
         }
     }
 }

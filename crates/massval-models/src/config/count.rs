@@ -21,6 +21,7 @@ impl DecoderConfig {
         let outer_norms = u64::from(self.embedding.norm) + u64::from(self.final_norm);
         embed
             + projections
+            + when(self.embedding.learned_scale, 1)
             + positions
             + head
             + outer_norms * self.norm_parameters(d)
@@ -42,6 +43,7 @@ impl DecoderConfig {
             + when(bias.qkv, q + 2 * kv)
             + q * d
             + when(bias.attn_out, d)
+            + when(self.attention.kv_bias, 2 * kv)
             + qk_norm;
         self.block.norms() as u64 * self.norm_parameters(d) + attention + self.mlp_parameters()
     }
@@ -61,6 +63,7 @@ impl DecoderConfig {
             NormKind::LayerNormFixed => 0,
             NormKind::LayerNorm => width + when(self.bias.norm, width),
             NormKind::RmsNorm | NormKind::RmsNormPlusOne => width,
+            NormKind::DynamicTanh => width + when(self.bias.norm, width) + 1,
         }
     }
 }

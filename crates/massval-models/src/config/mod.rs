@@ -75,8 +75,17 @@ pub struct EmbeddingConfig {
     pub width: usize,
     /// Embeddings are multiplied with it.
     pub scale: Option<f64>,
+    /// They are multiplied with a weight, one for all.
+    pub learned_scale: bool,
     /// A norm of the model's kind follows the embedding.
     pub norm: bool,
+}
+
+impl EmbeddingConfig {
+    /// The embedding as it is.
+    pub(crate) const fn plain(width: usize) -> Self {
+        Self { width, scale: None, learned_scale: false, norm: false }
+    }
 }
 
 /// How a block joins norms, attention, MLP and the residual stream.
@@ -130,6 +139,8 @@ pub enum NormKind {
     LayerNorm,
     /// `(x - mean(x)) / sqrt(var(x) + eps)`: nothing is learned.
     LayerNormFixed,
+    /// `tanh(alpha x) * weight + bias` with one alpha per norm (DyT, 2503.10622): no statistics.
+    DynamicTanh,
 }
 
 /// The shape of the MLP.

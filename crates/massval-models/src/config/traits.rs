@@ -45,6 +45,7 @@ impl DecoderConfig {
                 NormKind::RmsNormPlusOne => "RMSNorm of 1 + weight",
                 NormKind::LayerNorm => "LayerNorm",
                 NormKind::LayerNormFixed => "LayerNorm without weights",
+                NormKind::DynamicTanh => "DyT",
             }]),
             attention: owned(self.attention_words()),
             block: owned(self.block_words()),
@@ -98,6 +99,9 @@ impl DecoderConfig {
         if self.attention.clip_qkv.is_some() {
             words.push("clipped QKV");
         }
+        if self.attention.kv_bias {
+            words.push("KV bias");
+        }
         if let Some(window) = &self.attention.window {
             words.push(match window.layers.iter().all(|windowed| *windowed) {
                 true => "window",
@@ -124,7 +128,7 @@ impl DecoderConfig {
         }];
         let embedding = &self.embedding;
         for (is, word) in [
-            (embedding.scale.is_some(), "scaled embedding"),
+            (embedding.scale.is_some() || embedding.learned_scale, "scaled embedding"),
             (embedding.norm, "normed embedding"),
             (embedding.width != self.d_model, "projected embedding"),
             (self.logit_soft_cap.is_some(), "soft-capped logits"),

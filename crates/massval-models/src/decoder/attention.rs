@@ -1,6 +1,6 @@
 //! Attention with grouped queries; scores are materialised only if somebody asked for them.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Tensor, activation::softmax, module::attention};
@@ -21,11 +21,32 @@ pub(crate) struct Attention {
     pub(crate) out: Linear,
     pub(crate) q_norm: Option<Norm>,
     pub(crate) k_norm: Option<Norm>,
+    /// A key and a value that every query sees, `[kv_heads, head_dim]`; the key is not rotated.
+    pub(crate) kv_bias: Option<KvBias>,
     pub(crate) heads: usize,
     pub(crate) kv_heads: usize,
     pub(crate) head_dim: usize,
     #[module(skip)]
     pub(crate) rule: Rule,
+}
+
+/// See [`AttentionConfig::kv_bias`](crate::AttentionConfig::kv_bias).
+#[derive(Module, Debug)]
+pub(crate) struct KvBias {
+    pub(crate) key: Param<Tensor<2>>,
+    pub(crate) value: Param<Tensor<2>>,
+}
+
+impl KvBias {
+    /// Before the other keys and values, `[batch, kv_heads, keys, head_dim]`.
+    fn before(&self, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let [batch, heads, _, dim] = k.dims();
+        let join = |first: &Param<Tensor<2>>, rest: Tensor<4>| {
+            let first = first.val().reshape([1, heads, 1, dim]).expand([batch, heads, 1, dim]);
+            Tensor::cat(vec![first, rest], 2)
+        };
+        (join(&self.key, k), join(&self.value, v))
+    }
 }
 
 /// How one layer comes from Q and K to scores; ALiBi and padding are the pass's.
@@ -76,6 +97,10 @@ impl Attention {
             Some(cache) => cache.append(layer, k, v),
             None => (k.seen, v.seen),
         };
+        let (k, v) = match &self.kv_bias {
+            Some(bias) => bias.before(k, v),
+            None => (k, v),
+        };
         let looked_at = [Site::AttnScores, Site::Pattern].iter().any(|&s| pass.wants(layer, s));
         if !looked_at
             && self.is_plain(pass, k.dims()[2])
@@ -94,11 +119,12 @@ impl Attention {
             false => {
                 let mask = pass.seen.mask(self.rule.window);
                 let padded = pass.seen.columns().is_some();
+                let kv_bias = self.kv_bias.is_some();
                 fused(
                     q,
                     k,
                     v,
-                    &Scoring { rule: &self.rule, mask, bias: pass.alibi.clone(), padded },
+                    &Scoring { rule: &self.rule, mask, bias: pass.alibi.clone(), padded, kv_bias },
                 )
             }
         };
@@ -190,6 +216,7 @@ struct Scoring<'a> {
     /// ALiBi.
     bias: Option<Tensor<4>>,
     padded: bool,
+    kv_bias: bool,
 }
 
 /// Attention without materialised scores.
@@ -202,7 +229,9 @@ fn fused(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, scoring: &Scoring<'_>) -> Ten
         let end = keys - seq + from + queries;
         // What lies before the window of the first query is seen by none.
         let start = match scoring.rule.window {
-            Some(window) if !scoring.padded => (keys - seq + from + 1).saturating_sub(window),
+            Some(window) if !scoring.padded && !scoring.kv_bias => {
+                (keys - seq + from + 1).saturating_sub(window)
+            }
             _ => 0,
         };
         let shown = |x: &Tensor<4>| x.clone().narrow(2, start, end - start);
@@ -275,7 +304,7 @@ mod tests {
                     window,
                     local_rope: false,
                 };
-                let mut seen = Seen::new(&batch, None, keys - seq, &device);
+                let mut seen = Seen::new(&batch, None, keys - seq, false, &device);
                 let bias = alibi.then(|| seen.alibi(&slopes));
                 let mut scores = q.clone().matmul(k.clone().swap_dims(2, 3)) * 0.35;
                 if let Some(cap) = soft_cap {
@@ -294,7 +323,9 @@ mod tests {
                 let scores = scores
                     .mask_fill(Tensor::<4, Bool>::from_data(mask, &device), f32::NEG_INFINITY);
                 let plain = softmax(scores, 3).matmul(v.clone());
-                let scoring = Scoring { rule: &rule, mask: seen.mask(window), bias, padded: false };
+                let (padded, kv_bias) = (false, false);
+                let scoring =
+                    Scoring { rule: &rule, mask: seen.mask(window), bias, padded, kv_bias };
                 let out = fused(q.clone(), k.clone(), v.clone(), &scoring);
                 let apart = (out - plain).abs().max().into_scalar::<f32>();
                 let case = format!("{seq} queries, {keys} keys, {window:?}, {soft_cap:?}, {alibi}");

@@ -9,13 +9,13 @@ use burn::nn::Linear;
 use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 
 use super::Decoder;
-use super::attention::{Attention, Rule};
+use super::attention::{Attention, KvBias, Rule};
 use super::block::Block;
 use super::mlp::{Dense, Experts, Mlp};
 use super::norm::Norm;
 use crate::Result;
 use crate::arch::WeightNames;
-use crate::arch::names::{FusedOrder, MlpNames, Qkv, Stored};
+use crate::arch::names::{EMBED_SCALE, FusedOrder, KEY_BIAS, MlpNames, Qkv, Stored, VALUE_BIAS};
 use crate::config::{BlockOrder, DecoderConfig, MlpKind, NormKind, PositionEncoding, QkNorm};
 use crate::weights::{LoadReport, Loader, Weights};
 
@@ -42,6 +42,18 @@ pub(crate) fn build(
     take_all(config, names, weights, Some(target), progress)
 }
 
+/// A decoder whose weights nobody has set: matrices and biases are 0, norms leave their input's scale.
+pub(crate) fn blank(
+    config: &DecoderConfig,
+    names: &WeightNames,
+    device: &Device,
+) -> Result<Decoder> {
+    let progress = &mut |_, _| {};
+    let target = Some(Target { device, dtype: DType::F32 });
+    let mut from = Source { stored: None, prefix: "", target, progress, total: 0, done: 0 };
+    decoder(config, names, "", &mut from, 0..config.layers)
+}
+
 /// The report that [`build`] would give, without decoding a weight.
 pub(crate) fn dry_run(
     config: &DecoderConfig,
@@ -60,19 +72,20 @@ fn take_all(
 ) -> Result<(Decoder, LoadReport)> {
     let (mut from, head) = Source::new(names, weights, target, progress);
     let decoder = decoder(config, names, head, &mut from, 0..config.layers)?;
+    let mut loader = from.into_loader(weights);
     for name in names.derivable {
         for layer in 0..config.layers {
-            from.loader.ignore(&at_layer(name, layer));
+            loader.ignore(&at_layer(name, layer));
         }
     }
     if config.tied_head {
-        from.loader.ignore(&format!("{head}{}.weight", names.head));
+        loader.ignore(&format!("{head}{}.weight", names.head));
     }
     let aside = |name: &str| names.aside.iter().any(|start| name.starts_with(start));
     for tensor in weights.tensors().filter(|tensor| aside(&tensor.name)) {
-        from.loader.ignore(&tensor.name);
+        loader.ignore(&tensor.name);
     }
-    Ok((decoder, from.loader.finish()))
+    Ok((decoder, loader.finish()))
 }
 
 /// A decoder without its blocks, of weights whose [`dry_run`] was clean.
@@ -110,7 +123,7 @@ pub(crate) fn block_tensors(
     let progress = &mut |_, _| {};
     let (mut from, _) = Source::new(names, weights, None, progress);
     block(config, names, layer, &mut from)?;
-    Ok(from.loader.finish().applied)
+    Ok(from.into_loader(weights).finish().applied)
 }
 
 fn decoder<'a>(
@@ -125,6 +138,10 @@ fn decoder<'a>(
     let embed_norm = match names.embed_norm {
         Some(name) if config.embedding.norm => Some(norm(config, name, width, from)?),
         _ => None,
+    };
+    let embed_scale = match config.embedding.learned_scale {
+        true => Some(Param::from_tensor(from.vector(EMBED_SCALE, 1)?)),
+        false => None,
     };
     let positions = match (&config.position, names.positions) {
         (PositionEncoding::Learned { positions, offset }, Some(name)) => {
@@ -157,6 +174,7 @@ fn decoder<'a>(
     Ok(Decoder {
         embed: Param::from_tensor(embed),
         embed_norm,
+        embed_scale,
         project_in,
         project_out,
         positions,
@@ -233,6 +251,14 @@ fn attention(
         }
         _ => (None, None),
     };
+    let kv_bias = match config.attention.kv_bias {
+        true => {
+            let shape = [kv_heads, head_dim];
+            let [key, value] = [KEY_BIAS, VALUE_BIAS].map(|name| from.bare(&at(name), shape));
+            Some(KvBias { key: Param::from_tensor(key?), value: Param::from_tensor(value?) })
+        }
+        false => None,
+    };
     let out = from.linear(&at(names.attn_out), names.linear, q_width, d, bias.attn_out)?;
     let window = config.window_at(layer);
     let rule = Rule {
@@ -243,7 +269,7 @@ fn attention(
         window,
         local_rope: window.is_some() && config.local_rope.is_some(),
     };
-    Ok(Attention { q, k, v, out, q_norm, k_norm, heads, kv_heads, head_dim, rule })
+    Ok(Attention { q, k, v, out, q_norm, k_norm, kv_bias, heads, kv_heads, head_dim, rule })
 }
 
 fn mlp(
@@ -299,12 +325,17 @@ fn norm(config: &DecoderConfig, name: &str, width: usize, from: &mut Source<'_>)
     Ok(match config.norm {
         NormKind::RmsNorm => Norm::rms(weight, eps),
         NormKind::RmsNormPlusOne => Norm::rms_plus_one(weight, eps),
-        NormKind::LayerNorm | NormKind::LayerNormFixed => {
+        kind => {
             let bias = match config.bias.norm {
                 true => Some(from.vector(&format!("{name}.bias"), width)?),
                 false => None,
             };
-            Norm::layer(weight, bias, eps)
+            match kind {
+                NormKind::DynamicTanh => {
+                    Norm::tanh(from.vector(&format!("{name}.alpha"), 1)?, weight, bias)
+                }
+                _ => Norm::layer(weight, bias, eps),
+            }
         }
     })
 }
@@ -315,7 +346,8 @@ fn at_layer(name: &str, layer: usize) -> String {
 
 /// Where the tensors come from, and where they go.
 struct Source<'a> {
-    loader: Loader<'a>,
+    /// Absent where there is no checkpoint.
+    stored: Option<Loader<'a>>,
     prefix: &'a str,
     /// Absent in a dry run: shapes are checked, nothing is decoded.
     target: Option<Target<'a>>,
@@ -340,7 +372,11 @@ impl<'a> Source<'a> {
             .find(|prefix| loader.contains(&format!("{}{}.weight", prefix.body, names.embed)));
         let (body, head) =
             prefix.or(names.prefixes.first()).map_or(("", ""), |prefix| (prefix.body, prefix.head));
-        (Self { loader, prefix: body, target, progress, total, done: 0 }, head)
+        (Self { stored: Some(loader), prefix: body, target, progress, total, done: 0 }, head)
+    }
+
+    fn into_loader(self, weights: &'a Weights) -> Loader<'a> {
+        self.stored.unwrap_or_else(|| Loader::new(weights))
     }
 
     fn linear(
@@ -365,12 +401,13 @@ impl<'a> Source<'a> {
         permuted: Option<usize>,
     ) -> Result<Linear> {
         let weight = format!("{}{name}.weight", self.prefix);
-        let data = match (stored, permuted) {
-            (Stored::InOut, _) => self.values(&weight, &[i, o])?,
-            (Stored::OutIn, _) if self.target.is_none() => self.values(&weight, &[o, i])?,
-            (Stored::OutIn, None) => self.loader.f32_transposed(&weight, &[o, i])?,
-            (Stored::OutIn, Some(head_dim)) => {
-                self.loader.f32_transposed_unpermuted(&weight, &[o, i], head_dim)?
+        let decoded = self.target.is_some();
+        let data = match (stored, permuted, &mut self.stored) {
+            (Stored::InOut, _, _) | (_, _, None) => self.values(&weight, &[i, o])?,
+            (Stored::OutIn, _, _) if !decoded => self.values(&weight, &[o, i])?,
+            (Stored::OutIn, None, Some(loader)) => loader.f32_transposed(&weight, &[o, i])?,
+            (Stored::OutIn, Some(head_dim), Some(loader)) => {
+                loader.f32_transposed_unpermuted(&weight, &[o, i], head_dim)?
             }
         };
         let weight = Param::from_tensor(self.tensor(data, [i, o]));
@@ -400,10 +437,22 @@ impl<'a> Source<'a> {
         Ok(self.tensor(data, shape))
     }
 
+    /// A matrix that is no linear layer's, under its bare name.
+    fn bare(&mut self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>> {
+        let data = self.values(&format!("{}{name}", self.prefix), &shape)?;
+        Ok(self.tensor(data, shape))
+    }
+
     fn values(&mut self, name: &str, shape: &[usize]) -> Result<Option<Vec<f32>>> {
-        match self.target {
-            Some(_) => self.loader.f32(name, shape),
-            None => self.loader.expect(name, shape).map(|_| None),
+        match (&mut self.stored, self.target) {
+            (Some(loader), Some(_)) => loader.f32(name, shape),
+            (Some(loader), None) => loader.expect(name, shape).map(|_| None),
+            // The only vectors that are weights are those of norms.
+            (None, _) => {
+                let scales = shape.len() == 1 && !name.ends_with("bias");
+                let value = if scales { 1.0 } else { 0.0 };
+                Ok(Some(vec![value; shape.iter().product()]))
+            }
         }
     }
 

@@ -141,7 +141,7 @@ fn activate(kind: ActivationKind, x: Tensor<3>) -> Tensor<3> {
     match kind {
         ActivationKind::Silu => activation::silu(x),
         ActivationKind::Gelu => activation::gelu(x),
-        ActivationKind::GeluTanh => gelu_tanh(x),
+        ActivationKind::GeluTanh => host::gelu_tanh(x).unwrap_or_else(gelu_tanh),
         ActivationKind::Relu => activation::relu(x),
     }
 }

@@ -4,11 +4,13 @@ mod attention;
 mod batch;
 mod block;
 pub(crate) mod build;
+mod export;
 #[cfg(feature = "flex")]
 mod host;
 #[cfg(not(feature = "flex"))]
 #[path = "no_host.rs"]
 mod host;
+mod loss;
 mod mlp;
 mod norm;
 mod pass;
@@ -31,6 +33,7 @@ use crate::cache::KvCache;
 use crate::config::{DecoderConfig, EmbeddingConfig, PositionEncoding, RopeConfig};
 use crate::{Error, Result};
 use block::Block;
+pub use loss::cross_entropy;
 use norm::Norm;
 pub(crate) use pass::Keys;
 use pass::Pass;
@@ -63,6 +66,8 @@ pub enum LogitsAt {
 pub struct Decoder {
     embed: Param<Tensor<2>>,
     embed_norm: Option<Norm>,
+    /// What embeddings are multiplied with, `[1]`, where that is learned.
+    embed_scale: Option<Param<Tensor<1>>>,
     /// From the embedding's width to the stream's, and back before the head, where they differ.
     project_in: Option<Linear>,
     project_out: Option<Linear>,
@@ -80,6 +85,17 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// A decoder to be trained: matrices, biases and positions are 0, norms leave their input's scale.
+    ///
+    /// Its parameters are a burn [`Module`]'s: set them by a
+    /// [`ModuleMapper`](burn::module::ModuleMapper), and put them on a tape by [`Module::train`].
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the architecture is part of another one.
+    pub fn blank(config: &DecoderConfig, device: &Device) -> Result<Self> {
+        build::blank(config, &crate::arch::weight_names(config)?, device)
+    }
+
     /// What the decoder is made of.
     #[must_use]
     pub fn config(&self) -> &DecoderConfig {
@@ -170,7 +186,7 @@ impl Decoder {
 
         let device = self.device();
         let seq = batch.seq();
-        let tokens = Seen::new(batch, columns, seen, &device);
+        let tokens = Seen::new(batch, columns, seen, self.config.attention.kv_bias, &device);
         let positions = tokens.positions();
         let rotary = |rope: &RopeConfig| Rotary::new(rope, &positions, seq, &device);
         let phase = if seen == 0 { Phase::Prefill } else { Phase::Decode };
@@ -258,6 +274,9 @@ impl Decoder {
         let mut x = self.embed.val().select(0, ids).reshape([rows, seq, width]);
         if let Some(scale) = scale {
             x = x * scale;
+        }
+        if let Some(scale) = &self.embed_scale {
+            x = x * scale.val().unsqueeze();
         }
         if let Some(norm) = &self.embed_norm {
             x = norm.forward(x);

@@ -10,10 +10,26 @@ use super::host;
 #[derive(Module, Debug)]
 pub(crate) enum Norm {
     Rms(RmsNorm),
-    Layer(LayerNorm),
+    Layer(Layer),
     /// Multiplies with `1 + weight`.
     RmsPlusOne(RmsNorm),
     Fixed(Fixed),
+    Tanh(Tanh),
+}
+
+/// A LayerNorm whose epsilon can be read.
+#[derive(Module, Debug)]
+pub(crate) struct Layer {
+    pub(crate) norm: LayerNorm,
+    epsilon: f64,
+}
+
+/// `tanh(alpha x) * weight + bias`.
+#[derive(Module, Debug)]
+pub(crate) struct Tanh {
+    pub(crate) alpha: Param<Tensor<1>>,
+    pub(crate) weight: Param<Tensor<1>>,
+    pub(crate) bias: Option<Param<Tensor<1>>>,
 }
 
 /// A LayerNorm that learns nothing.
@@ -36,7 +52,12 @@ impl Norm {
         let mut norm = config.with_bias(bias.is_some()).init(&weight.device());
         norm.gamma = Param::from_tensor(weight);
         norm.beta = bias.map(Param::from_tensor);
-        Self::Layer(norm)
+        Self::Layer(Layer { norm, epsilon: eps })
+    }
+
+    pub(crate) fn tanh(alpha: Tensor<1>, weight: Tensor<1>, bias: Option<Tensor<1>>) -> Self {
+        let [alpha, weight] = [alpha, weight].map(Param::from_tensor);
+        Self::Tanh(Tanh { alpha, weight, bias: bias.map(Param::from_tensor) })
     }
 
     pub(crate) fn fixed(eps: f64) -> Self {
@@ -46,7 +67,16 @@ impl Norm {
     /// Hidden `[batch, seq, d_model]` to the same.
     pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         match self {
-            Self::Rms(norm) => host::rms_norm(norm, &x).unwrap_or_else(|| norm.forward(x)),
+            Self::Rms(RmsNorm { gamma, epsilon }) => {
+                host::norm(&x, &gamma.val(), None, *epsilon as f32, false)
+                    .unwrap_or_else(|| self.over_last(x))
+            }
+            Self::Layer(norm) => {
+                let Layer { norm, epsilon } = norm;
+                let (gamma, beta) = (norm.gamma.val(), norm.beta.as_ref().map(|beta| beta.val()));
+                host::norm(&x, &gamma, beta.as_ref(), *epsilon as f32, true)
+                    .unwrap_or_else(|| norm.forward(x))
+            }
             _ => self.over_last(x),
         }
     }
@@ -55,7 +85,14 @@ impl Norm {
     pub(crate) fn over_last<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Rms(norm) => norm.forward(x),
-            Self::Layer(norm) => norm.forward(x),
+            Self::Layer(Layer { norm, .. }) => norm.forward(x),
+            Self::Tanh(Tanh { alpha, weight, bias }) => {
+                let x = (x * alpha.val().unsqueeze()).tanh() * weight.val().unsqueeze();
+                match bias {
+                    Some(bias) => x + bias.val().unsqueeze(),
+                    None => x,
+                }
+            }
             Self::RmsPlusOne(norm) => {
                 // The sum with 1 would lose the weight's last digits in a half precision.
                 let dtype = x.dtype();

@@ -17,6 +17,10 @@ pub(crate) struct Seen {
     before: usize,
     /// Row-major `[rows, before + seq]`, true = a real token; absent where nothing is padded.
     columns: Option<Vec<bool>>,
+    /// The same after the key bias, where there is one.
+    biased: Option<Vec<bool>>,
+    /// Whether a key that every query sees comes before the tokens.
+    kv_bias: bool,
     device: Device,
     masks: BTreeMap<Option<usize>, Tensor<4, Bool>>,
 }
@@ -26,13 +30,21 @@ impl Seen {
         batch: &Batch,
         columns: Option<Vec<bool>>,
         before: usize,
+        kv_bias: bool,
         device: &Device,
     ) -> Self {
-        Self { seq: batch.seq(), before, columns, device: device.clone(), masks: BTreeMap::new() }
+        let keys = before + batch.seq();
+        let biased = columns.as_ref().filter(|_| kv_bias).map(|columns| {
+            let with_bias = |row: &[bool]| std::iter::once(true).chain(row.to_vec());
+            columns.chunks_exact(keys.max(1)).flat_map(with_bias).collect()
+        });
+        let (device, masks) = (device.clone(), BTreeMap::new());
+        Self { seq: batch.seq(), before, columns, biased, kv_bias, device, masks }
     }
 
+    /// For each key of each row, whether it is one; `None` where nothing is padded.
     pub(crate) fn columns(&self) -> Option<&[bool]> {
-        self.columns.as_deref()
+        self.biased.as_deref().or(self.columns.as_deref())
     }
 
     fn keys(&self) -> usize {
@@ -84,6 +96,7 @@ impl Seen {
         for (row, positions) in positions.chunks_exact(keys).enumerate() {
             let real = self.columns.as_ref().map(|columns| &columns[row * keys..][..keys]);
             for query in self.before..keys {
+                masked.extend(self.kv_bias.then_some(false));
                 masked.extend((0..keys).map(|key| {
                     let padding = real.is_some_and(|real| !real[key]);
                     let too_far = window.is_some_and(|window| {
@@ -94,7 +107,7 @@ impl Seen {
                 }));
             }
         }
-        let shape = [rows, 1, self.seq, keys];
+        let shape = [rows, 1, self.seq, keys + usize::from(self.kv_bias)];
         Tensor::from_data(TensorData::new(masked, shape), &self.device)
     }
 
@@ -110,9 +123,12 @@ impl Seen {
                 AlibiOrigin::Last => row.iter().copied().max().unwrap_or(0),
             };
             for slope in &alibi.slopes {
+                // As far away as the first token.
+                added.extend(self.kv_bias.then(|| slope * (0.0 - origin as f32)));
                 added.extend(row.iter().map(|&place| slope * (place as f32 - origin as f32)));
             }
         }
-        Tensor::from_data(TensorData::new(added, [rows, heads, 1, keys]), &self.device)
+        let shape = [rows, heads, 1, keys + usize::from(self.kv_bias)];
+        Tensor::from_data(TensorData::new(added, shape), &self.device)
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Attend<'a> {
 /// the last `seq` are the queries' own. Returns `[batch, seq, heads * head_dim]`; `None` if a tensor is not plain.
 ///
 /// The query heads of a KV head are stacked, so that K and V are neither repeated nor packed twice.
-pub(crate) fn attention(
+pub(super) fn attention(
     q: &Tensor<4>,
     k: &Tensor<4>,
     v: &Tensor<4>,
@@ -134,12 +134,12 @@ impl Shape {
 }
 
 /// The first `shown` keys or values of a head.
-fn shown_rows<'a>(x: &'a Values<4>, head: [usize; 3], shown: usize) -> Matrix<'a> {
+pub(super) fn shown_rows<'a>(x: &'a Values<4>, head: [usize; 3], shown: usize) -> Matrix<'a> {
     let values = &x.onwards()[offset(x, head)..];
     Matrix::new(values, shown, x.dims()[3], x.strides()[2], 1).expect("a tensor fills its shape")
 }
 
-fn contiguous(values: &[f32], rows: usize, columns: usize) -> Matrix<'_> {
+pub(super) fn contiguous(values: &[f32], rows: usize, columns: usize) -> Matrix<'_> {
     Matrix::new(values, rows, columns, columns, 1).expect("filled to this shape")
 }
 
@@ -148,7 +148,7 @@ fn offset(x: &Values<4>, at: [usize; 3]) -> usize {
 }
 
 /// `a * b` in memory that is used again.
-fn product<'s>(
+pub(super) fn product<'s>(
     scratch: &'s mut Vec<f32>,
     a: &Matrix<'_>,
     b: &Matrix<'_>,

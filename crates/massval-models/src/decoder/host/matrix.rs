@@ -93,6 +93,64 @@ pub(super) fn multiply(
     }
 }
 
+/// Where the rows of a matrix lie in a slice that holds others, too.
+#[cfg(feature = "autodiff")]
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Strided {
+    pub(super) start: usize,
+    pub(super) stride: usize,
+}
+
+#[cfg(feature = "autodiff")]
+impl Strided {
+    /// # Panics
+    /// If the slice is too short.
+    pub(super) fn of(self, values: &[f32], rows: usize, columns: usize) -> Matrix<'_> {
+        Matrix::new(&values[self.start..], rows, columns, self.stride, 1)
+            .expect("a slice that holds the matrix")
+    }
+}
+
+/// Adds `a * b` to the matrix at `place` in `out`, on one thread.
+///
+/// # Panics
+/// If the three do not fit together.
+#[cfg(feature = "autodiff")]
+pub(super) fn accumulate(out: &mut [f32], place: Strided, a: &Matrix<'_>, b: &Matrix<'_>) {
+    let (rows, columns, inner) = (a.rows, b.columns, a.columns);
+    assert!(inner == b.rows && columns <= place.stride, "a product of unequal shapes");
+    if rows == 0 || columns == 0 || inner == 0 {
+        return;
+    }
+    let out = &mut out[place.start..];
+    assert!((rows - 1) * place.stride + columns <= out.len(), "an output that is too short");
+    // SAFETY: as in `multiply`; the assertion above covers the output's last element.
+    #[allow(unsafe_code, reason = "a kernel; see SAFETY")]
+    unsafe {
+        gemm::gemm(
+            rows,
+            columns,
+            inner,
+            out.as_mut_ptr(),
+            1,
+            place.stride as isize,
+            true,
+            a.values.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.values.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

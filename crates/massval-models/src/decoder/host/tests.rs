@@ -1,6 +1,6 @@
 //! Every operation here against burn's own.
 
-use burn::nn::{LinearConfig, RmsNormConfig};
+use burn::nn::{LayerNormConfig, LinearConfig, RmsNormConfig};
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData, activation};
 
 use super::*;
@@ -50,9 +50,13 @@ fn sums_and_gates_equal_burns_and_leave_others_copies_alone() {
 
 #[test]
 fn norms_equal_burns() {
-    let norm = RmsNormConfig::new(200).with_epsilon(1e-5).init(&Device::flex());
-    let x = random([3, 50, 200]);
-    assert_close(rms_norm(&norm, &x).expect("plain"), norm.forward(x));
+    let rms = RmsNormConfig::new(200).with_epsilon(1e-5).init(&Device::flex());
+    let layer = LayerNormConfig::new(200).with_epsilon(1e-5).init(&Device::flex());
+    let x = random([3, 50, 200]) + 0.5;
+    let beta = layer.beta.as_ref().map(|beta| beta.val());
+    let normed = norm(&x, &layer.gamma.val(), beta.as_ref(), 1e-5, true);
+    assert_close(normed.expect("plain"), layer.forward(x.clone()));
+    assert_close(norm(&x, &rms.gamma.val(), None, 1e-5, false).expect("plain"), rms.forward(x));
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! Loops over values, compiled for the vectors of the machine they run on.
 
-use std::mem::MaybeUninit;
+mod activation;
+mod norm;
+mod softmax;
+
+pub(super) use activation::{gelu_tanh, gelu_tanh_back, silu_times_back};
+pub(super) use norm::{norm, norm_back};
+pub(super) use softmax::{log_sum_exp, softmax_back, softmax_to};
 
 /// `silu(gate) * up`, in the gate's place.
 pub(super) fn silu_times(gate: &mut [f32], up: &[f32]) {
@@ -12,9 +18,15 @@ pub(super) fn softmax(row: &mut [f32], scale: f32) {
     vectorised(Softmax { row, scale });
 }
 
-/// `x / sqrt(mean(x^2) + eps) * gamma`; `out` is written in full if all are of one length.
-pub(super) fn rms_norm(out: &mut [MaybeUninit<f32>], x: &[f32], gamma: &[f32], eps: f32) {
-    vectorised(RmsNorm { out, x, gamma, eps });
+/// The sum of each column of row-major values.
+pub(super) fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
+    let mut sums = vec![0.0; columns];
+    vectorised(|| {
+        for row in values.chunks_exact(columns.max(1)) {
+            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+        }
+    });
+    sums
 }
 
 /// Compiles `work` for the machine it runs on. Everything must be inlined into it.
@@ -78,36 +90,22 @@ impl pulp::WithSimd for Softmax<'_> {
     }
 }
 
-struct RmsNorm<'a> {
-    out: &'a mut [MaybeUninit<f32>],
-    x: &'a [f32],
-    gamma: &'a [f32],
-    eps: f32,
-}
-
-impl pulp::WithSimd for RmsNorm<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        let mut sums = [0.0f32; LANES];
-        let mut chunks = self.x.chunks_exact(LANES);
-        for chunk in &mut chunks {
-            for (sum, x) in sums.iter_mut().zip(chunk) {
-                *sum += x * x;
-            }
-        }
-        let rest: f32 = chunks.remainder().iter().map(|x| x * x).sum();
-        let mean = (sums.iter().sum::<f32>() + rest) / self.x.len() as f32;
-        let scale = 1.0 / (mean + self.eps).sqrt();
-        for ((out, x), gamma) in self.out.iter_mut().zip(self.x).zip(self.gamma) {
-            out.write(x * scale * gamma);
-        }
-    }
-}
-
 /// Sums that run side by side.
 const LANES: usize = 16;
+
+/// The sum of a term for each index, `LANES` of them side by side.
+#[inline(always)]
+fn sum(count: usize, term: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let whole = count / LANES * LANES;
+    for start in (0..whole).step_by(LANES) {
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            *sum += term(start + lane);
+        }
+    }
+    let rest: f32 = (whole..count).map(&term).sum();
+    lanes.iter().sum::<f32>() + rest
+}
 
 /// `e^x` to about one unit in the last place (Cephes' `expf`: `2^n` times a polynomial in what is left).
 /// Below -87.3 it is 0, above 88 it stays at `e^88`.
@@ -159,25 +157,6 @@ mod tests {
             assert_eq!(row.pop(), Some(0.0));
             for (found, right) in row.iter().zip(right) {
                 assert!((f64::from(*found) - right / sum).abs() < 1e-6);
-            }
-        }
-    }
-
-    #[test]
-    fn the_norm_is_the_plain_formula() {
-        for length in [1, 16, 19, 576] {
-            let x: Vec<f32> = (0..length).map(|i| (i as f32 * 0.7).sin() * 5.0).collect();
-            let gamma: Vec<f32> = (0..length).map(|i| 1.0 + (i as f32 * 0.3).cos()).collect();
-            let mut out = vec![MaybeUninit::new(f32::NAN); length];
-            rms_norm(&mut out, &x, &gamma, 1e-5);
-            let squares: f64 = x.iter().map(|&x| f64::from(x).powi(2)).sum();
-            let root = (squares / length as f64 + 1e-5).sqrt();
-            for ((out, x), gamma) in out.iter().zip(&x).zip(&gamma) {
-                // SAFETY: initialised above.
-                #[allow(unsafe_code, reason = "see SAFETY")]
-                let found = f64::from(unsafe { out.assume_init() });
-                let right = f64::from(*x) / root * f64::from(*gamma);
-                assert!((found - right).abs() < 1e-5, "{found} {right}");
             }
         }
     }

@@ -1,0 +1,1 @@
+//! Small language models trained to see where massive values come from.
