@@ -1,6 +1,8 @@
 //! The command line's arguments.
 
 mod data;
+#[cfg(feature = "train")]
+mod train;
 
 use std::path::PathBuf;
 
@@ -12,6 +14,8 @@ use massval::disruption::{Indices, Operator, Positions, Preset, Selection, When}
 use massval::hooks::Site;
 
 pub use data::Data;
+#[cfg(feature = "train")]
+pub use train::{Mitigation, Positions as TrainPositions, Train};
 
 /// Find the massive values in a language model's attention.
 #[derive(Debug, Parser)]
@@ -46,6 +50,9 @@ pub enum Command {
     Models(Models),
     /// List the sets of tasks, or print the items of one
     Data(Data),
+    /// Train a small model and watch its massive values emerge
+    #[cfg(feature = "train")]
+    Train(Train),
     /// Print a completion script for a shell
     Completions(Completions),
 }

@@ -29,6 +29,8 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Models(args) => commands::models::run(args),
         Command::Data(args) => commands::data::run(args),
+        #[cfg(feature = "train")]
+        Command::Train(args) => commands::train::run(args),
         Command::Completions(args) => commands::completions::run(args),
     };
     match done {

@@ -185,8 +185,9 @@ impl Checkpoints {
         let folder = self.folder.join(name(step));
         let path = folder.join(STATE);
         let text = fs::read_to_string(&path).map_err(Error::io(&path))?;
-        let state: State = serde_json::from_str(&text)
-            .map_err(|error| Error::resume(&path, format!("not the state of a training: {error}")))?;
+        let state: State = serde_json::from_str(&text).map_err(|error| {
+            Error::resume(&path, format!("not the state of a training: {error}"))
+        })?;
         if state.step != step {
             return Err(Error::resume(&path, format!("says step {}", state.step)));
         }

@@ -255,9 +255,13 @@ impl OptimizerConfig {
         positive("optimizer.learning_rate", self.learning_rate)?;
         positive("optimizer.clip", self.clip)?;
         positive("optimizer.epsilon", f64::from(self.epsilon))?;
-        for (field, beta) in [("optimizer.beta_1", self.beta_1), ("optimizer.beta_2", self.beta_2)] {
+        for (field, beta) in [("optimizer.beta_1", self.beta_1), ("optimizer.beta_2", self.beta_2)]
+        {
             if !(0.0..1.0).contains(&beta) {
-                return Err(Error::config(field, format!("{beta}; it must be at least 0, below 1")));
+                return Err(Error::config(
+                    field,
+                    format!("{beta}; it must be at least 0, below 1"),
+                ));
             }
         }
         for (field, value) in [
@@ -269,7 +273,8 @@ impl OptimizerConfig {
             }
         }
         if self.warmup >= steps {
-            let what = format!("{} steps of {steps} in all; none is left for training", self.warmup);
+            let what =
+                format!("{} steps of {steps} in all; none is left for training", self.warmup);
             return Err(Error::config("optimizer.warmup", what));
         }
         Ok(())

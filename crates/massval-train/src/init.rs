@@ -35,7 +35,9 @@ impl Initialise<'_> {
         match dimensions {
             1 if within("alpha") => (if within("attn_norm") { 1.0 } else { 0.5 }, 0.0),
             1 if within("embed_scale") => ((model.d_model as f64).sqrt(), 0.0),
-            1 if within("gamma") || (within("weight") && !within("attention") && !within("mlp")) => {
+            1 if within("gamma")
+                || (within("weight") && !within("attention") && !within("mlp")) =>
+            {
                 (1.0, 0.0)
             }
             1 => (0.0, 0.0),
@@ -144,9 +146,8 @@ mod tests {
 
     #[test]
     fn a_seed_gives_its_weights_and_no_others() {
-        let tensors = |seed| {
-            made(&TrainConfig { seed, ..TrainConfig::tiny() }).named_tensors().unwrap()
-        };
+        let tensors =
+            |seed| made(&TrainConfig { seed, ..TrainConfig::tiny() }).named_tensors().unwrap();
         assert_eq!(tensors(1), tensors(1));
         assert_ne!(tensors(1), tensors(2));
     }

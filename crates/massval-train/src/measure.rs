@@ -94,7 +94,11 @@ struct Task {
 
 impl Questions {
     /// The tasks for which the language has items; so many of each.
-    pub(crate) fn new(language: &Language, config: &TrainConfig, sink: Option<u32>) -> Result<Self> {
+    pub(crate) fn new(
+        language: &Language,
+        config: &TrainConfig,
+        sink: Option<u32>,
+    ) -> Result<Self> {
         let (tokens, pairs) = (config.language.sequence, config.language.pairs);
         let passkey = |split| {
             let options = SmallPasskeyOptions { split, tokens, ..SmallPasskeyOptions::default() };
@@ -162,11 +166,7 @@ impl Questions {
 }
 
 /// Prompt and right answer; `None` if they are longer than the model's positions.
-fn encoded(
-    language: &Language,
-    item: &Item,
-    most: usize,
-) -> Result<Option<(Vec<u32>, Vec<u32>)>> {
+fn encoded(language: &Language, item: &Item, most: usize) -> Result<Option<(Vec<u32>, Vec<u32>)>> {
     let vocabulary = language.vocabulary();
     let Some(choice) = item.choices.first() else { return Ok(None) };
     let prompt = vocabulary.ids(&item.prompt)?;
@@ -197,7 +197,8 @@ pub(crate) fn measure(
         false => &["q", "k", "v", "resid_post"],
     };
     hooks.add(sites, &mut watch)?;
-    let logits = decoder.forward(&batch, None, &mut hooks, LogitsAt::From(usize::from(sink.is_some())))?;
+    let logits =
+        decoder.forward(&batch, None, &mut hooks, LogitsAt::From(usize::from(sink.is_some())))?;
     hooks.finish()?;
     let targets = targets(&rows.ids, rows.sequence);
     let Some(logits) = logits else { unreachable!("logits were asked for") };

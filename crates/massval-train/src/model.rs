@@ -26,7 +26,9 @@ pub(crate) fn hf_config(config: &TrainConfig, vocab: usize) -> Value {
         Position::Rope { theta, fraction } if gpt => {
             gpt_neox(model, vocab, positions, theta, fraction)
         }
-        Position::Rope { theta, fraction: 1.0 } if llama => llama_like(model, vocab, positions, theta),
+        Position::Rope { theta, fraction: 1.0 } if llama => {
+            llama_like(model, vocab, positions, theta)
+        }
         _ => own(model, vocab, positions),
     };
     value["torch_dtype"] = json!("float32");

@@ -157,11 +157,8 @@ impl Trainer {
         let TrainConfig { batch, parts, steps, .. } = self.config;
         let rows = self.language.rows(self.step * batch, batch)?;
         let (loss, mut gradients) = self.gradients(&rows, batch / parts)?;
-        let not_finite = |what| Error::NotFinite {
-            step,
-            what,
-            kept: self.checkpoints.folder().to_owned(),
-        };
+        let not_finite =
+            |what| Error::NotFinite { step, what, kept: self.checkpoints.folder().to_owned() };
         if !loss.is_finite() {
             return Err(not_finite("loss"));
         }
@@ -246,7 +243,8 @@ fn check_folder(folder: &Path) -> Result<()> {
     match strange {
         None => Ok(()),
         Some(name) => {
-            let what = format!("holds {name}, and no run; name a folder that is empty or not there");
+            let what =
+                format!("holds {name}, and no run; name a folder that is empty or not there");
             Err(Error::resume(folder, what))
         }
     }

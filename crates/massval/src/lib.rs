@@ -34,10 +34,11 @@
 //! | [`hooks`] | the names of the places in a model, and what may watch or change them |
 //! | [`models`] | weights, tokenizer, one hooked decoder, generation |
 //! | [`report`] | result files, tables, figures, the HTML page |
+//! | `train` | small models, trained with and without RoPE |
 //!
 //! # Features
 //! `flex` (on by default), `wgpu`, `vulkan` and `cuda` compile burn's backends in; `figures` adds
-//! SVG and PNG figures, `parquet` sets in Parquet files, `hub` models by name, over the network.
+//! SVG and PNG figures, `train` the training of small models, `parquet` sets in Parquet files, `hub` models by name, over the network.
 
 mod architectures;
 mod arms;
@@ -54,6 +55,8 @@ mod provenance;
 mod scan;
 mod scan_plan;
 mod tasks;
+#[cfg(feature = "train")]
+mod training;
 mod watch;
 
 pub use massval_data as data;
@@ -63,6 +66,8 @@ pub use massval_eval as eval;
 pub use massval_hooks as hooks;
 pub use massval_models as models;
 pub use massval_report as report;
+#[cfg(feature = "train")]
+pub use massval_train as train;
 
 pub use architectures::{ArchitectureRecord, Parity, architectures};
 pub use arms::{arms, findings_selection};
@@ -78,3 +83,7 @@ pub use provenance::{Run, provenance};
 pub use scan::{NormCollector, ScanOptions, scan, scan_run};
 pub use scan_plan::{ScanPlan, scan_plan};
 pub use tasks::task;
+#[cfg(feature = "train")]
+pub use training::TrainingRecord;
+#[cfg(all(feature = "train", feature = "figures"))]
+pub use training::training_figure;

@@ -15,3 +15,5 @@ pub mod scan;
 
 mod arms;
 mod model;
+#[cfg(feature = "train")]
+pub mod train;

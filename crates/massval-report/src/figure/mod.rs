@@ -11,11 +11,13 @@
 //! | [`surface`] | absolute values of a key cache over tokens and channels |
 //! | [`accuracy_bars`] | accuracy by arm on contextual and parametric tasks |
 //! | [`sweep`] | accuracy over the number of disturbed channels |
+//! | [`curves`] | (none: numbers over the steps of trainings) |
 //! | [`diversity_bars`] | n-gram diversity of the answers by arm |
 //! | [`perplexity_bars`], [`text_perplexity_bars`] | perplexity by arm, on tasks and on a text |
 
 mod bars;
 mod canvas;
+mod curves;
 mod disrupt;
 mod emergence;
 mod heatmap;
@@ -29,6 +31,7 @@ use std::path::Path;
 use plotters::backend::{BitMapBackend, DrawingBackend, RGBPixel, SVGBackend};
 use plotters::drawing::IntoDrawingArea;
 
+pub use curves::{Curve, CurvePanel, curves};
 pub use disrupt::{accuracy_bars, diversity_bars, perplexity_bars, text_perplexity_bars};
 pub use emergence::emergence;
 pub use heatmap::{HeatmapOptions, NormPanel, heatmap, norm_panels};
@@ -65,6 +68,7 @@ pub struct Figure {
 #[derive(Debug, Clone)]
 enum Content {
     Bars(bars::Bars),
+    Curves(curves::Curves),
     Heatmap(heatmap::Heatmap),
     Emergence(emergence::Emergence),
     Surface(surface::Surface),
@@ -138,6 +142,7 @@ impl Figure {
         let canvas = Canvas::new(&area, scale, lower)?;
         match &self.content {
             Content::Bars(bars) => bars.draw(&canvas)?,
+            Content::Curves(curves) => curves.draw(&canvas)?,
             Content::Heatmap(heatmap) => heatmap.draw(&canvas)?,
             Content::Emergence(emergence) => emergence.draw(&canvas)?,
             Content::Surface(surface) => surface.draw(&canvas)?,
