@@ -108,7 +108,10 @@ impl Questions {
             let options = SmallKeyValueOptions { split, pairs, ..SmallKeyValueOptions::default() };
             SmallKeyValue::new(language, options)
         };
-        let facts = SmallFacts::new(language, SmallFactsOptions::default())?;
+        let facts = SmallFacts::new(
+            language,
+            SmallFactsOptions { wrong: 1, ..SmallFactsOptions::default() },
+        )?;
         let conflict = SmallConflict::new(language, SmallConflictOptions::default());
         let mut tasks = Vec::new();
         let mut add = |name, contextual, set: Option<&dyn Dataset>| -> Result<()> {
