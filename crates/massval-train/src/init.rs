@@ -126,6 +126,7 @@ mod tests {
     fn weights_are_spread_as_asked() {
         let mut config = TrainConfig::tiny();
         config.model.position = crate::Position::None;
+        config.model.init_std = 0.02;
         let check = |decoder: &Decoder, name: &str, std: f64| {
             let found = std_of(decoder, &format!("{name}.weight"));
             assert!((found - std).abs() < 0.03 * std, "{name}: {found}, not {std}");
