@@ -60,10 +60,11 @@ pub enum Command {
 /// The model.
 #[derive(Debug, Args)]
 pub struct ModelName {
-    /// A Hugging Face folder (config.json, *.safetensors or *.bin, tokenizer.json), a .gguf file, or
-    /// org/name: a model on a hub
+    /// A Hugging Face folder (config.json, *.safetensors or *.bin, tokenizer.json), a .gguf file,
+    /// org/name: a model on a hub, or rope-small or learned-small: models that massval carries
+    /// [default: rope-small]
     #[arg(value_name = "MODEL")]
-    pub model: PathBuf,
+    pub model: Option<PathBuf>,
     /// Branch, tag or commit of a model on a hub [default: main]
     #[arg(long, value_name = "NAME")]
     pub revision: Option<String>,
@@ -108,7 +109,7 @@ pub struct InputArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 pub struct SourceArgs {
     /// A text file, UTF-8
     #[arg(help_heading = "What it reads", long, value_name = "FILE")]
@@ -123,7 +124,7 @@ pub struct SourceArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "massval scan <MODEL> <--text FILE|--prompt TEXT|--tokens IDS> [OPTIONS]"
+    override_usage = "massval scan [MODEL] [--text FILE|--prompt TEXT|--tokens IDS] [OPTIONS]"
 )]
 pub struct Scan {
     #[command(flatten)]
@@ -235,7 +236,8 @@ pub struct InterventionArgs {
     /// random-like:RULE, channels:LAYER.HEAD.CHANNEL,.. Each gives an arm
     #[arg(help_heading = "What is disrupted", long, value_name = "RULE")]
     pub select: Vec<Selection>,
-    /// For each K the arms bottom-k:K, random-k:K and top-k:K
+    /// For each K the arms bottom-k:K, random-k:K and top-k:K; disrupt without any arm takes 1, and
+    /// for a model trained by massval 1,2,4,8
     #[arg(help_heading = "What is disrupted", long, value_name = "K", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     pub k: Vec<u16>,
     /// An arm with the massive values that a scan found: its scan.json
@@ -245,8 +247,9 @@ pub struct InterventionArgs {
     /// "non-massive" control and a random one
     #[arg(help_heading = "What is disrupted", long, value_name = "NAME", conflicts_with_all = ["op", "select", "k", "findings", "sites", "when", "keep_cache", "partner"])]
     pub preset: Option<Preset>,
-    /// Where: rot_q, rot_k (after RoPE), q, k (before it), v
-    #[arg(help_heading = "What is disrupted", long, value_name = "SITES", value_delimiter = ',', default_values = ["rot_q", "rot_k"], value_parser = site)]
+    /// Where: rot_q, rot_k (after RoPE), q, k (before it), v [default: rot_q,rot_k; without RoPE
+    /// q,k]
+    #[arg(help_heading = "What is disrupted", long, value_name = "SITES", value_delimiter = ',', value_parser = site)]
     pub sites: Vec<Site>,
     /// The other channel of each rotary pair, too
     #[arg(help_heading = "What is disrupted", long)]
@@ -293,7 +296,8 @@ pub struct Disrupt {
     #[command(flatten)]
     pub model: ModelArgs,
     /// A task, with options: passkey, passkey:tokens=256,digits=12, capitals, gsm8k:FILE (see
-    /// `massval data`) [default: passkey and capitals]
+    /// `massval data`) [default: passkey and capitals; for a model trained by massval those of its
+    /// language]
     #[arg(help_heading = "What is asked", long, value_name = "SPEC")]
     pub task: Vec<Spec>,
     /// The first N items of each task [default: all, or 100]

@@ -28,6 +28,9 @@ pub struct Model {
 pub struct Checkpoint {
     /// The folder or file that was asked for.
     pub path: PathBuf,
+    /// What it goes by, if not by its path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Where the folder came from, if a hub.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hub: Option<HubOrigin>,
@@ -133,6 +136,13 @@ impl Model {
         &self.decoder
     }
 
+    /// Goes by a name of its own, where its path says nothing: results are signed with it.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.checkpoint.name = Some(name.into());
+        self
+    }
+
     #[cfg(feature = "hub")]
     pub(crate) fn with_hub(mut self, origin: HubOrigin) -> Self {
         self.checkpoint.hub = Some(origin);
@@ -232,6 +242,7 @@ impl Opened {
         }
         Checkpoint {
             path: self.path.clone(),
+            name: None,
             hub: None,
             format: self.weights.format().name(),
             files: self.weights.files().to_vec(),

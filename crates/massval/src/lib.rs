@@ -38,7 +38,8 @@
 //!
 //! # Features
 //! `flex` (on by default), `wgpu`, `vulkan` and `cuda` compile burn's backends in; `figures` adds
-//! SVG and PNG figures, `train` the training of small models, `parquet` sets in Parquet files, `hub` models by name, over the network.
+//! SVG and PNG figures, `train` the training of small models, `embedded` two that are
+//! trained, `parquet` sets in Parquet files, `hub` models by name, over the network.
 
 mod architectures;
 mod arms;
@@ -47,6 +48,8 @@ mod compare;
 mod device;
 mod disrupt;
 mod dumped;
+#[cfg(feature = "embedded")]
+mod embedded;
 mod error;
 mod input;
 mod memory;
@@ -75,6 +78,8 @@ pub use capture::{CapturePlan, capture, logits};
 pub use device::{DeviceName, dtype, stored_dtype};
 pub use disrupt::{DisruptOptions, disrupt, disrupt_estimate};
 pub use dumped::{DetectOptions, detect as detect_files};
+#[cfg(feature = "embedded")]
+pub use embedded::{Embedded, Unpacked};
 pub use error::{Error, Result};
 pub use input::{Prompt, PromptOptions, tokenize};
 pub use memory::{MemoryLimit, load};

@@ -47,7 +47,9 @@ pub(crate) fn model_identity(checkpoint: &Checkpoint) -> Result<ModelIdentity> {
     Ok(ModelIdentity {
         path_or_name: match &checkpoint.hub {
             Some(hub) => hub.name.clone(),
-            None => checkpoint.path.display().to_string(),
+            None => {
+                checkpoint.name.clone().unwrap_or_else(|| checkpoint.path.display().to_string())
+            }
         },
         architecture: checkpoint.config.architecture.clone(),
         format: checkpoint.format.to_lowercase(),

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use massval::disruption::{Intervention, Operator, Preset, Selection};
 use massval::eval::Arm;
+use massval::hooks::Site;
 use massval::models::Checkpoint;
 
 use crate::args::InterventionArgs;
@@ -19,6 +20,11 @@ pub fn arms(
     if let Some(preset) = args.preset {
         return Ok(of_preset(args, preset));
     }
+    let usual_sites = match checkpoint.config.rope() {
+        Some(_) => [Site::RotQ, Site::RotK],
+        None => [Site::Q, Site::K],
+    };
+    let sites = if args.sites.is_empty() { &usual_sites[..] } else { &args.sites };
     let joint = [Operator::JointMean];
     let operators = if args.op.is_empty() { &joint[..] } else { &args.op };
     let sizes = match args.k.is_empty() && args.select.is_empty() && args.findings.is_none() {
@@ -31,17 +37,18 @@ pub fn arms(
     }
     selections.extend(args.select.iter().cloned());
     if let Some(path) = &args.findings {
-        selections.push(massval::findings_selection(path, &args.sites, checkpoint)?);
+        selections.push(massval::findings_selection(path, sites, checkpoint)?);
     }
     let base = Intervention {
         partner: args.partner,
         when: args.when,
         cached: !args.keep_cache,
-        ..placed(args, Intervention::new(Operator::JointMean, Selection::top(1)).at(&args.sites))
+        ..placed(args, Intervention::new(Operator::JointMean, Selection::top(1)).at(sites))
     };
     once(operators)?;
     once(&selections)?;
-    let plain = Intervention::new(Operator::JointMean, Selection::top(1)).seeded(args.seed);
+    let plain = Intervention::new(Operator::JointMean, Selection::top(1));
+    let plain = plain.at(&usual_sites).seeded(args.seed);
     if selections.is_empty() && (!args.op.is_empty() || base != plain) {
         let what = "options say how or where channels are disrupted, but none say which; add --k, \
                     --select, --findings or --preset";

@@ -1,10 +1,12 @@
 //! `massval disrupt`.
 
+use std::path::Path;
 use std::time::Instant;
 
 use massval::data::catalog::Spec;
 use massval::eval::stats::Bootstrap;
 use massval::eval::{Estimate, Experiment, Form, ModelTokens, RunOptions, Task};
+use massval::models::Checkpoint;
 use massval::models::tensorfile::atomic_write;
 use massval::report::schema::DisruptResult;
 use massval::report::{html, table};
@@ -20,15 +22,20 @@ use crate::progress::Progress;
 
 /// Without `--task`: one task of each side.
 const USUAL: [&str; 2] = ["passkey", "capitals"];
+/// Without arms, for a model trained by massval: channels of a head.
+const SMALL_SIZES: [u16; 4] = [1, 2, 4, 8];
 
 pub fn run(args: Disrupt) -> Done {
     if let Some(folder) = &args.out {
         check_folder(folder)?;
     }
     let loaded = Loaded::new(&args.model)?;
-    let arms = arms(&args.intervention, loaded.model.checkpoint(), &[1])?;
-    let tokens = ModelTokens::new(loaded.model.tokenizer()?, tokenizer_name(&args));
-    let tasks = tasks(&args, &tokens)?;
+    let language = loaded.language();
+    let usual: &[u16] = if language.is_some() { &SMALL_SIZES } else { &[1] };
+    let arms = arms(&args.intervention, loaded.model.checkpoint(), usual)?;
+    let name = tokenizer_name(loaded.model.checkpoint());
+    let tokens = ModelTokens::new(loaded.model.tokenizer()?, name);
+    let tasks = tasks(&args, language.as_deref(), &tokens)?;
     let options = RunOptions::default().with_full_answers(args.full_answers);
     let experiment = Experiment { model: &loaded.model, tasks, arms, options };
     let mut options = DisruptOptions::default();
@@ -59,15 +66,33 @@ pub fn run(args: Disrupt) -> Done {
     }
 }
 
-fn tokenizer_name(args: &Disrupt) -> String {
-    let name = args.model.name.model.file_name().unwrap_or(args.model.name.model.as_os_str());
-    name.to_string_lossy().into_owned()
+fn tokenizer_name(checkpoint: &Checkpoint) -> String {
+    let path = &checkpoint.path;
+    let file = || path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    checkpoint.name.clone().unwrap_or_else(file)
 }
 
-fn tasks<'a>(args: &Disrupt, tokens: &'a ModelTokens<'a>) -> Result<Vec<Task<'a>>, Failure> {
-    let specs = match args.task.is_empty() {
-        true => USUAL.iter().map(|name| name.parse()).collect::<Result<Vec<Spec>, _>>()?,
-        false => args.task.clone(),
+/// The tasks of a small language: three that are answered from the context, one from the weights.
+fn of_language(path: &Path) -> Result<Vec<Spec>, Failure> {
+    let path = path.display();
+    let specs = [
+        format!("small_passkey:{path}:tokens=40"),
+        format!("small_key_value:{path}"),
+        format!("small_conflict:{path}"),
+        format!("small_facts:{path}"),
+    ];
+    Ok(specs.iter().map(|spec| spec.parse()).collect::<Result<_, _>>()?)
+}
+
+fn tasks<'a>(
+    args: &Disrupt,
+    language: Option<&Path>,
+    tokens: &'a ModelTokens<'a>,
+) -> Result<Vec<Task<'a>>, Failure> {
+    let specs = match (args.task.is_empty(), language) {
+        (true, Some(language)) => of_language(language)?,
+        (true, None) => USUAL.iter().map(|name| name.parse()).collect::<Result<Vec<Spec>, _>>()?,
+        (false, _) => args.task.clone(),
     };
     let limit = args.limit.map(|limit| limit as usize);
     let mut tasks: Vec<Task<'a>> = Vec::new();

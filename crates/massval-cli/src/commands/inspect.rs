@@ -16,7 +16,8 @@ pub fn run(args: Inspect) -> Done {
     match checkpoint.report.is_clean() {
         true => Ok(()),
         false => {
-            Err(Failure::Work(format!("{}: {}", args.name.model.display(), checkpoint.report)))
+            let path = checkpoint.path.display();
+            Err(Failure::Work(format!("{path}: {}", checkpoint.report)))
         }
     }
 }

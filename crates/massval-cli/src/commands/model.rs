@@ -1,13 +1,16 @@
 //! What the commands that run a model have in common.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use massval::models::{Model, StreamOptions};
 use massval::report::schema::InputIdentity;
 use massval::{Prompt, PromptOptions, Run};
 
-use crate::args::{InputArgs, ModelArgs};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+
+use crate::args::{Cli, InputArgs, ModelArgs};
 use crate::memory;
 use crate::output::{Done, Failure, tell};
 use crate::progress::Progress;
@@ -17,6 +20,7 @@ use crate::source::Source;
 pub struct Loaded {
     pub model: Model,
     pub run: Run,
+    source: Source,
     timings: bool,
 }
 
@@ -64,7 +68,7 @@ impl Loaded {
             device: args.device,
             dtype: name.to_owned(),
         };
-        let loaded = Self { model, run, timings: args.timings };
+        let loaded = Self { model, run, source, timings: args.timings };
         loaded.timing("load", progress.finish());
         Ok(loaded)
     }
@@ -74,7 +78,11 @@ impl Loaded {
         let prompt = match (&args.source.text, &args.source.prompt, &args.source.tokens) {
             (Some(file), ..) => Prompt::File(file.clone()),
             (_, Some(text), _) => Prompt::Text(text.clone()),
-            (.., tokens) => Prompt::Tokens(tokens.clone().unwrap_or_default()),
+            (.., Some(tokens)) => Prompt::Tokens(tokens.clone()),
+            _ => match self.source.sample()? {
+                Some(tokens) if !args.chat => Prompt::Tokens(tokens),
+                _ => nothing_to_read(),
+            },
         };
         let options = PromptOptions {
             chat: args.chat,
@@ -84,12 +92,23 @@ impl Loaded {
         Ok(massval::tokenize(&self.model, &prompt, &options)?)
     }
 
+    /// The small language that the model was trained on, if massval trained it.
+    pub fn language(&self) -> Option<PathBuf> {
+        self.source.language()
+    }
+
     /// Tells the seconds of a step, if asked for.
     pub fn timing(&self, step: &str, seconds: f64) {
         if self.timings {
             tell(&format_args!("massval: {step} {seconds:.3} s"));
         }
     }
+}
+
+/// Ends the program as clap does where an argument is missing.
+fn nothing_to_read() -> ! {
+    let what = "nothing to read: one of --text FILE, --prompt TEXT, --tokens IDS is needed";
+    Cli::command().error(ErrorKind::MissingRequiredArgument, what).exit()
 }
 
 /// The command line as typed.
