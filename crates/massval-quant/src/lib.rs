@@ -1,0 +1,26 @@
+//! Quantizers for the linears and the KV cache of language models, and the checkpoints that hold them.
+//!
+//! Slices in, codes out: this crate knows no model. What calibrates a model feeds the activations of each
+//! linear into accumulators, rows `[tokens, inputs]` at a time, and quantizes one linear, or the few that
+//! share their inputs, when the text is through.
+
+mod bits;
+mod error;
+mod grid;
+mod linear;
+mod matrix;
+mod rtn;
+mod scheme;
+mod stats;
+mod weight;
+
+pub use bits::{Bits, Granularity, GroupSize};
+pub use error::{Error, Result};
+pub use grid::Grid;
+pub use linear::{LinearParts, QuantizedLinear};
+pub use rtn::rtn;
+pub use scheme::{
+    RangeRule, RangeSearch, ScaleType, SymmetricStep, Symmetry, WeightScheme, ZeroPoint,
+};
+pub use stats::{ChannelAccumulator, ChannelStats, Hessian, HessianAccumulator, OutputError};
+pub use weight::Weight;
