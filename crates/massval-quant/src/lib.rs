@@ -4,16 +4,20 @@
 //! linear into accumulators, rows `[tokens, inputs]` at a time, and quantizes one linear, or the few that
 //! share their inputs, when the text is through.
 
+mod activation;
 mod bits;
 mod error;
+pub mod fold;
 mod grid;
 mod linear;
 mod matrix;
 mod rtn;
 mod scheme;
+pub mod smooth;
 mod stats;
 mod weight;
 
+pub use activation::{ActivationQuantizer, ActivationRange, ActivationScheme, int8_weights};
 pub use bits::{Bits, Granularity, GroupSize};
 pub use error::{Error, Result};
 pub use grid::Grid;
