@@ -5,6 +5,7 @@
 //! share their inputs, when the text is through.
 
 mod activation;
+pub mod awq;
 mod bits;
 mod error;
 pub mod fold;
