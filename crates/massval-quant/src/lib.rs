@@ -11,6 +11,7 @@ mod error;
 pub mod fold;
 mod gptq;
 mod grid;
+mod kv;
 mod linear;
 mod matrix;
 mod rtn;
@@ -24,6 +25,7 @@ pub use bits::{Bits, Granularity, GroupSize};
 pub use error::{Error, Result};
 pub use gptq::{ColumnOrder, DeadInputs, GptqOptions, GptqReport, GptqResult, GptqSolver, gptq};
 pub use grid::Grid;
+pub use kv::{CacheShape, KvAxis, KvReport, KvScheme, OutlierShare};
 pub use linear::{LinearParts, QuantizedLinear};
 pub use rtn::rtn;
 pub use scheme::{
