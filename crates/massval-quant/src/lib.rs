@@ -14,6 +14,7 @@ mod grid;
 mod kv;
 mod linear;
 mod matrix;
+pub mod protect;
 mod rtn;
 mod scheme;
 pub mod smooth;
@@ -27,6 +28,7 @@ pub use gptq::{ColumnOrder, DeadInputs, GptqOptions, GptqReport, GptqResult, Gpt
 pub use grid::Grid;
 pub use kv::{CacheShape, KvAxis, KvReport, KvScheme, OutlierShare};
 pub use linear::{LinearParts, QuantizedLinear};
+pub use protect::ProtectedRows;
 pub use rtn::rtn;
 pub use scheme::{
     RangeRule, RangeSearch, ScaleType, SymmetricStep, Symmetry, WeightScheme, ZeroPoint,
