@@ -76,6 +76,18 @@ impl Format {
     }
 }
 
+impl std::str::FromStr for Format {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| Error::Unknown {
+            what: "checkpoint format",
+            given: name.to_owned(),
+            known: "pack-quantized, int-quantized, awq-gemm, gptq-v1, gptq-v2",
+        })
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

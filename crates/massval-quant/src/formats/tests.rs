@@ -150,6 +150,55 @@ proptest! {
     }
 }
 
+fn any_tensor() -> impl Strategy<Value = StoredTensor> {
+    let suffix = proptest::sample::select(vec![
+        "weight_packed",
+        "weight_scale",
+        "weight_shape",
+        "weight_zero_point",
+        "weight_g_idx",
+        "weight",
+        "qweight",
+        "qzeros",
+        "scales",
+        "g_idx",
+    ]);
+    let dtype = proptest::sample::select(vec![
+        safetensors::Dtype::I32,
+        safetensors::Dtype::I64,
+        safetensors::Dtype::I8,
+        safetensors::Dtype::F16,
+        safetensors::Dtype::F32,
+    ]);
+    let shape = prop::collection::vec(0usize..9, 0..3);
+    (suffix, dtype, shape, any::<u64>()).prop_map(|(suffix, dtype, shape, seed)| {
+        let count = shape.iter().product::<usize>() * dtype.bitsize() / 8;
+        let small = |i: usize| (seed.wrapping_mul(i as u64 + 1) >> 56) as u8 & (seed % 4 * 5) as u8;
+        StoredTensor::new("p", suffix, dtype, &shape, (0..count).map(small).collect())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn hostile_tensors_are_read_or_refused(
+        format in any_format(), tensors in prop::collection::vec(any_tensor(), 0..9),
+        bits in proptest::sample::select(Bits::ALL.to_vec()), group in 0usize..9,
+        symmetric in any::<bool>(),
+    ) {
+        let granularity = match group {
+            0 => Granularity::Channel,
+            _ => Granularity::group(group)?,
+        };
+        let layout = Layout { format, bits, granularity, symmetric };
+        // Whatever comes out can be used.
+        if let Ok(linear) = layout.unpack("p", &tensors) {
+            prop_assert_eq!(linear.dequantize().len(), linear.outputs() * linear.inputs());
+        }
+    }
+}
+
 /// Numbers worked out by hand from the formats' definitions.
 #[test]
 fn words_hold_what_the_formats_say() -> Result<()> {
@@ -275,6 +324,16 @@ fn a_claimed_size_beyond_the_file_allocates_nothing() -> Result<()> {
         StoredTensor::new(linear.name(), "weight_shape", safetensors::Dtype::I64, &[2], bytes);
     assert!(matches!(layout.unpack(linear.name(), &tensors), Err(Error::Stored { .. })));
     Ok(())
+}
+
+#[test]
+fn formats_go_by_their_names() {
+    for format in Format::ALL {
+        assert_eq!(format.name().parse(), Ok(format));
+        let json = serde_json::to_value(format).expect("a name");
+        assert_eq!(json, format.name());
+    }
+    assert!("gptq".parse::<Format>().is_err());
 }
 
 #[test]
