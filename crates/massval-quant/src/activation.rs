@@ -56,6 +56,12 @@ impl ActivationScheme {
         Ok(ActivationQuantizer { scheme: *self, scale })
     }
 
+    /// A quantizer that takes each token's own range, whatever this scheme's is: it needs no calibration.
+    pub const fn dynamic(&self) -> ActivationQuantizer {
+        let scheme = Self { range: ActivationRange::PerToken, step: self.step };
+        ActivationQuantizer { scheme, scale: None }
+    }
+
     fn scale(&self, name: &str, abs_max: f32, row: usize) -> Result<f32> {
         symmetric_scale(abs_max, self.step, ScaleType::F32).ok_or_else(|| Error::ScaleOverflow {
             tensor: name.to_owned(),

@@ -21,6 +21,7 @@ mod tensors;
 
 pub use compressed::{input_scale, pack_input_scale};
 pub use config::{ActivationOrder, ParsedConfig, QuantizationConfig};
+use tensors::Read;
 pub use tensors::{StoredTensor, TensorSource};
 
 use std::fmt;
@@ -197,6 +198,35 @@ impl Layout {
             Format::IntQuantized => compressed::unpack_bytes(name, self, source),
             Format::AwqGemm => awq::unpack(name, self, source),
             Format::GptqV1 | Format::GptqV2 => gptq::unpack(name, self, source),
+        }
+    }
+
+    /// Outputs and inputs of the linear `name`, by the shapes of its tensors alone.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`] or [`Error::Stored`] if the tensor that says so is missing or malformed.
+    pub fn shape(&self, name: &str, source: &dyn TensorSource) -> Result<[usize; 2]> {
+        match self.format {
+            Format::PackQuantized => compressed::shape(name, source),
+            Format::IntQuantized => Read::new(source, name, "weight")?.matrix(),
+            Format::AwqGemm => awq::shape(name, source),
+            Format::GptqV1 | Format::GptqV2 => gptq::shape(name, self.bits, source),
+        }
+    }
+
+    /// What the names of all tensors that a linear may have end with.
+    pub const fn endings(&self) -> &'static [&'static str] {
+        match self.format {
+            Format::PackQuantized => &[
+                "weight_packed",
+                "weight_scale",
+                "weight_shape",
+                "weight_zero_point",
+                "weight_g_idx",
+            ],
+            Format::IntQuantized => &["weight", "weight_scale", "weight_zero_point", "input_scale"],
+            Format::AwqGemm => &["qweight", "qzeros", "scales"],
+            Format::GptqV1 | Format::GptqV2 => &["qweight", "qzeros", "scales", "g_idx"],
         }
     }
 

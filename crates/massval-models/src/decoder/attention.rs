@@ -43,9 +43,10 @@ pub(crate) struct Rule {
 }
 
 impl Attention {
-    /// Hidden `[batch, seq, d_model]` to the same. Returns `None` if `qkv_only`: then the pass ends
-    /// with the last of Q, K, V that somebody wanted.
-    pub(crate) fn forward(
+    /// Hidden `[batch, seq, d_model]` to what the output projection reads, `[batch, seq, heads *
+    /// head_dim]`. Returns `None` if `qkv_only`: then the pass ends with the last of Q, K, V that
+    /// somebody wanted.
+    pub(crate) fn mixed(
         &self,
         x: Tensor<3>,
         layer: usize,
@@ -85,7 +86,7 @@ impl Attention {
             }
         {
             let z = pass.heads(layer, Site::Z, split(z, self.heads))?;
-            return Ok(Some(linear(&self.out, merged(z))));
+            return Ok(Some(merged(z)));
         }
         let groups = self.heads / self.kv_heads;
         let (k, v) = (repeat_heads(k, groups), repeat_heads(v, groups));
@@ -103,7 +104,7 @@ impl Attention {
             }
         };
         let z = pass.heads(layer, Site::Z, z)?;
-        Ok(Some(linear(&self.out, merged(z))))
+        Ok(Some(merged(z)))
     }
 
     /// Whether scores are scaled and masked for order and padding, and nothing else is done to them:

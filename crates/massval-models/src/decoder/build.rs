@@ -15,7 +15,7 @@ use super::mlp::{Dense, Experts, Mlp};
 use super::norm::Norm;
 use crate::Result;
 use crate::arch::WeightNames;
-use crate::arch::names::{FusedOrder, MlpNames, Qkv, Stored};
+use crate::arch::names::{FusedOrder, MlpNames, Prefix, Qkv, Stored};
 use crate::config::{BlockOrder, DecoderConfig, MlpKind, NormKind, PositionEncoding, QkNorm};
 use crate::weights::{LoadReport, Loader, Weights};
 
@@ -113,6 +113,15 @@ pub(crate) fn block_tensors(
     Ok(from.loader.finish().applied)
 }
 
+/// What stands before the names of all tensors but the head's.
+pub(crate) fn prefix(names: &WeightNames, weights: &Weights) -> &'static str {
+    let embed = |prefix: &&Prefix| {
+        weights.info(&format!("{}{}.weight", prefix.body, names.embed)).is_some()
+    };
+    let found = names.prefixes.iter().find(embed).or(names.prefixes.first());
+    found.map_or("", |prefix| prefix.body)
+}
+
 fn decoder<'a>(
     config: &DecoderConfig,
     names: &WeightNames,
@@ -164,6 +173,7 @@ fn decoder<'a>(
         final_norm,
         head,
         stream: None,
+        rounding: None,
         config: config.clone(),
     })
 }

@@ -5,6 +5,7 @@ use massval_hooks::{Activation, At, HookPoint, HookSet, Phase, Site};
 
 use super::rotary::Rotary;
 use super::seen::Seen;
+use super::{InputRounding, LinearGroup};
 use crate::Result;
 use crate::cache::KvCache;
 
@@ -17,6 +18,8 @@ pub(crate) struct Pass<'a, 'h> {
     pub(crate) local_rotary: Option<Rotary>,
     /// What ALiBi adds to the scores, `[batch or 1, heads, 1, keys]`.
     pub(crate) alibi: Option<Tensor<4>>,
+    /// How the inputs of linears are rounded, if they are.
+    pub(crate) rounding: Option<&'a InputRounding>,
     /// Which keys the queries see.
     pub(crate) seen: Seen,
     pub(crate) phase: Phase,
@@ -28,6 +31,19 @@ pub(crate) struct Pass<'a, 'h> {
 impl Pass<'_, '_> {
     pub(crate) fn wants(&self, layer: usize, site: Site) -> bool {
         self.hooks.wants(HookPoint { layer: Some(layer), site })
+    }
+
+    /// What the linears of a group read of `[batch, seq, width]`.
+    pub(crate) fn rounded(
+        &self,
+        layer: usize,
+        group: LinearGroup,
+        x: Tensor<3>,
+    ) -> Result<Tensor<3>> {
+        match self.rounding {
+            Some(rounding) => rounding.round(layer, group, x),
+            None => Ok(x),
+        }
     }
 
     /// Shows hidden states `[batch, seq, width]` to whoever asked for them.

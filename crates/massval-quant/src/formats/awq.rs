@@ -63,15 +63,22 @@ pub(super) fn pack(linear: &QuantizedLinear) -> Result<Vec<StoredTensor>> {
     ])
 }
 
+/// What the shape of `qweight` says.
+pub(super) fn shape(name: &str, source: &dyn TensorSource) -> Result<[usize; 2]> {
+    let qweight = Read::new(source, name, "qweight")?;
+    let [inputs, words] = qweight.matrix()?;
+    let outputs = words.checked_mul(WORD).ok_or_else(|| qweight.wrong("is too large"))?;
+    Ok([outputs, inputs])
+}
+
 pub(super) fn unpack(
     name: &str,
     layout: &Layout,
     source: &dyn TensorSource,
 ) -> Result<QuantizedLinear> {
+    let [outputs, inputs] = shape(name, source)?;
     let qweight = Read::new(source, name, "qweight")?;
     let stored = qweight.matrix()?;
-    let inputs = stored[0];
-    let outputs = stored[1].checked_mul(WORD).ok_or_else(|| qweight.wrong("is too large"))?;
     elements(name, outputs, inputs)?;
     let bytes = qweight.bytes(Dtype::I32)?;
     let (bits, along, shape) = (Bits::Four, Along::Columns, [inputs, outputs]);

@@ -39,17 +39,22 @@ pub(super) fn pack(linear: &QuantizedLinear, layout: &Layout) -> Result<Vec<Stor
     Ok(tensors)
 }
 
+/// What `weight_shape` says.
+pub(super) fn shape(name: &str, source: &dyn TensorSource) -> Result<[usize; 2]> {
+    let shape = Read::new(source, name, "weight_shape")?;
+    shape.expect_shape(&[2])?;
+    let sizes = shape.indices()?;
+    let [outputs, inputs] = sizes[..] else { return Err(shape.wrong("does not hold two sizes")) };
+    Ok([outputs as usize, inputs as usize])
+}
+
 pub(super) fn unpack(
     name: &str,
     layout: &Layout,
     source: &dyn TensorSource,
 ) -> Result<QuantizedLinear> {
     let bits = layout.bits;
-    let shape = Read::new(source, name, "weight_shape")?;
-    shape.expect_shape(&[2])?;
-    let sizes = shape.indices()?;
-    let [outputs, inputs] = sizes[..] else { return Err(shape.wrong("does not hold two sizes")) };
-    let (outputs, inputs) = (outputs as usize, inputs as usize);
+    let [outputs, inputs] = shape(name, source)?;
     elements(name, outputs, inputs)?;
     let packed = Read::new(source, name, "weight_packed")?;
     let (bytes, stored) = (packed.bytes(Dtype::I32)?, packed.matrix()?);

@@ -54,17 +54,23 @@ pub(super) fn pack(linear: &QuantizedLinear, format: Format) -> Result<Vec<Store
     ])
 }
 
+/// What the shape of `qweight` says.
+pub(super) fn shape(name: &str, bits: Bits, source: &dyn TensorSource) -> Result<[usize; 2]> {
+    let qweight = Read::new(source, name, "qweight")?;
+    let [words, outputs] = qweight.matrix()?;
+    let codes = words.checked_mul(32).map(|stored| stored / bits.width() as usize);
+    Ok([outputs, codes.ok_or_else(|| qweight.wrong("is too large"))?])
+}
+
 pub(super) fn unpack(
     name: &str,
     layout: &Layout,
     source: &dyn TensorSource,
 ) -> Result<QuantizedLinear> {
     let bits = layout.bits;
+    let [outputs, inputs] = shape(name, bits, source)?;
     let qweight = Read::new(source, name, "qweight")?;
     let stored = qweight.matrix()?;
-    let codes = stored[0].checked_mul(32).map(|bits_stored| bits_stored / bits.width() as usize);
-    let inputs = codes.ok_or_else(|| qweight.wrong("is too large"))?;
-    let outputs = stored[1];
     elements(name, outputs, inputs)?;
     let bytes = qweight.bytes(Dtype::I32)?;
     let shape = [inputs, outputs];
