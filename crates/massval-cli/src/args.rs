@@ -1,6 +1,7 @@
 //! The command line's arguments.
 
 mod data;
+mod quantize;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use massval::disruption::{Indices, Operator, Positions, Preset, Selection, When}
 use massval::hooks::Site;
 
 pub use data::Data;
+pub use quantize::{AlphaArg, CalibrationArgs, Convert, Quantize, format as quantized_format};
 
 /// Find the massive values in a language model's attention.
 #[derive(Debug, Parser)]
@@ -38,6 +40,10 @@ pub enum Command {
     Perplexity(Perplexity),
     /// Continue a text, greedily or sampled
     Generate(Generate),
+    /// Write a model with weights of 2 to 8 bits, as a Hugging Face folder that others load
+    Quantize(Box<Quantize>),
+    /// Write a quantized checkpoint in another format, its weights the same
+    Convert(Convert),
     /// List a model's hook points, or explain one
     Hooks(Hooks),
     /// Say what a checkpoint is, and what massval makes of it
