@@ -3,6 +3,8 @@
 usage: quant_reference.py dump --model FOLDER --out FILE.safetensors [--layers 0,15,29] [--samples 32] [--tokens 512]
                                [--text FILE..] [--threads N]
        quant_reference.py compare ...the same...    dumps, runs massval-quant on the dump, prints both side by side
+       quant_reference.py time --method gptq|awq --model FOLDER [--blocks N] ...the same...
+                                                    quantizes the model block by block, as `massval quantize` does
 
 `dump` runs the model in f32 on windows of the texts, keeps the inputs of the linears of some layers, quantizes them,
 times it, and writes weights, inputs and results. The Rust side is `cargo run -p massval-quant --example
@@ -354,15 +356,109 @@ def compare(arguments):
         subprocess.run(command, cwd=repository, check=True)
 
 
+def whole(arguments):
+    """The time that a model's blocks take: inputs captured, weights quantized and put back, outputs computed."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(arguments.model, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(arguments.model)
+    text = "\n".join(pathlib.Path(path).read_text(encoding="utf-8", errors="replace") for path in arguments.text)
+    ids = tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids[0]
+    count = min(arguments.samples, len(ids) // arguments.tokens)
+    windows = ids[: count * arguments.tokens].reshape(count, arguments.tokens)
+    layers = model.model.layers
+    config = model.config
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    kv_heads, repeats = config.num_key_value_heads, config.num_attention_heads // config.num_key_value_heads
+    channels = torch.arange(kv_heads * repeats * head_dim)
+    tied = channels // head_dim // repeats * head_dim + channels % head_dim if repeats > 1 else None
+    streams, others = [], {}
+
+    class Caught(Exception):
+        pass
+
+    def catch(module, inputs, keywords):
+        streams.append(inputs[0])
+        others.update(keywords)
+        raise Caught
+
+    handle = layers[0].register_forward_pre_hook(catch, with_kwargs=True)
+    begun = time.perf_counter()
+    with torch.no_grad():
+        for window in windows:
+            try:
+                model(window[None], use_cache=False)
+            except Caught:
+                pass
+        handle.remove()
+        for block in layers[: arguments.blocks]:
+            quantize_block(block, streams, others, arguments.method, tied)
+    seconds = time.perf_counter() - begun
+    blocks = len(layers[: arguments.blocks])
+    print(f"{arguments.method}: {blocks} blocks, {count} x {arguments.tokens} tokens, {torch.get_num_threads()} threads: "
+          f"{seconds:.1f} s, {seconds / blocks * len(layers):.1f} s for all {len(layers)}")
+
+
+def quantize_block(block, streams, others, method, tied):
+    """One block in place; the streams become those behind it, for AWQ of the block as it was."""
+    rows, handles = {}, []
+    hessians = {}
+
+    def keep(name):
+        def see(module, inputs):
+            x = inputs[0].reshape(-1, inputs[0].shape[-1])
+            if method == "gptq":
+                hessians[name] = hessians.get(name, 0) + x.T @ x
+            else:
+                rows.setdefault(name, []).append(x)
+        return see
+
+    for name, (part, linears) in INPUTS.items():
+        handles.append(getattr(getattr(block, part), linears[0]).register_forward_pre_hook(keep(name)))
+
+    def run():
+        outputs = [block(stream, **others) for stream in streams]
+        return [output[0] if isinstance(output, tuple) else output for output in outputs]
+
+    before = run()
+    for handle in handles:
+        handle.remove()
+    tokens = sum(stream.shape[1] for stream in streams)
+    for name, (part, linears) in INPUTS.items():
+        modules = [getattr(getattr(block, part), linear) for linear in linears]
+        if method == "gptq":
+            for module in modules:
+                found = gptq(module.weight, hessians[name] / tokens, bits=4, group=64, symmetric=True)
+                index = found["index"].long()
+                steps = found["codes"].float() - found["zeros"][:, index].float()
+                module.weight.copy_(found["scales"][:, index] * steps)
+            continue
+        x = torch.cat(rows[name])
+        weights = [module.weight.detach() for module in modules]
+        settings = {"bits": 4, "group": 64, "symmetric": False}
+        scales = awq_search(x, weights, tied=tied if name == "o" else None, **settings)[0]
+        for module, weight in zip(modules, weights):
+            scaled = weight * scales
+            if name != "attn":
+                # The authors' program looks at 512 tokens here.
+                few = x[:: max(1, len(x) // 512)] / scales
+                limits = awq_clip(few, scaled, **settings).reshape(weight.shape[0], -1, 1)
+                scaled = scaled.reshape(limits.shape[0], limits.shape[1], -1).clamp(-limits, limits)
+            round_to_nearest(scaled.reshape(weight.shape), 4, 64, False)
+    streams[:] = run() if method == "gptq" else before
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["dump", "compare"])
+    parser.add_argument("command", choices=["dump", "compare", "time"])
     parser.add_argument("--model", required=True)
     parser.add_argument("--out")
     parser.add_argument("--layers", default="0,15,29")
     parser.add_argument("--samples", type=int, default=32)
     parser.add_argument("--tokens", type=int, default=512)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--method", choices=["gptq", "awq"], default="gptq")
+    parser.add_argument("--blocks", type=int, help="only the first blocks, multiplied")
     licences = "/usr/share/common-licenses"
     default = [f"{licences}/GPL-3", f"{licences}/GPL-2", f"{licences}/LGPL-2.1", f"{licences}/MPL-2.0"]
     parser.add_argument("--text", nargs="+", default=default)
@@ -371,6 +467,8 @@ def main():
         torch.set_num_threads(arguments.threads)
     if arguments.command == "compare":
         return compare(arguments)
+    if arguments.command == "time":
+        return whole(arguments)
     if not arguments.out:
         parser.error("dump needs --out")
     dump(arguments)

@@ -146,8 +146,8 @@ impl Attention {
         layer: usize,
         pass: &mut Pass<'_, '_>,
     ) -> Result<(Tensor<4>, Keys)> {
-        let local = pass.local_rotary.as_ref().filter(|_| self.rule.local_rope);
-        let Some(rotary) = local.or(pass.rotary.as_ref()) else { return Ok((q, k)) };
+        let local = pass.turns.local.as_ref().filter(|_| self.rule.local_rope);
+        let Some(rotary) = local.or(pass.turns.all.as_ref()) else { return Ok((q, k)) };
         let (q, k) = (rotary.rotate(q), k.map(|k| rotary.rotate(k)));
         let q = pass.heads(layer, Site::RotQ, q)?;
         Ok((q, pass.cached_heads(layer, Site::RotK, k)?))

@@ -38,7 +38,7 @@ use crate::{Error, Result};
 use block::Block;
 use norm::Norm;
 pub(crate) use pass::Keys;
-use pass::Pass;
+use pass::{Pass, Turns};
 use rotary::Rotary;
 use seen::Seen;
 use stream::Stream;
@@ -186,7 +186,7 @@ impl Decoder {
         }
 
         let seq = batch.seq();
-        let mut pass = self.pass(batch, cache, hooks);
+        let mut pass = self.pass(batch, cache, hooks, None);
         let mut x = self.enter(batch, &mut pass)?;
         if last == End::Embed {
             return Ok(None);
@@ -244,12 +244,13 @@ impl Decoder {
         Ok((logits != LogitsAt::Nowhere).then_some(out))
     }
 
-    /// A pass over `batch` that has not begun.
+    /// A pass over `batch` that has not begun; `turns` are those of such a batch, if they are at hand.
     fn pass<'a, 'h>(
         &'a self,
         batch: &'a Batch,
         cache: Option<&'a mut KvCache>,
         hooks: &'a mut HookSet<'h>,
+        turns: Option<Turns>,
     ) -> Pass<'a, 'h> {
         let start = cache.as_ref().map_or(0, |cache| cache.len());
         let columns = match &cache {
@@ -258,13 +259,11 @@ impl Decoder {
         };
         let device = self.device();
         let seen = Seen::new(batch, columns, start, &device);
-        let positions = seen.positions();
-        let rotary = |rope: &RopeConfig| Rotary::new(rope, &positions, batch.seq(), &device);
+        let turns = turns.unwrap_or_else(|| self.turns(&seen, batch.seq()));
         Pass {
             hooks,
             cache,
-            rotary: self.config.rope().map(rotary),
-            local_rotary: self.config.local_rope.as_ref().map(rotary),
+            turns,
             alibi: match &self.config.position {
                 PositionEncoding::Alibi(alibi) => Some(seen.alibi(alibi)),
                 _ => None,
@@ -274,6 +273,17 @@ impl Decoder {
             phase: if start == 0 { Phase::Prefill } else { Phase::Decode },
             start,
             real: batch.mask(),
+        }
+    }
+
+    /// What turns the queries and keys of these tokens.
+    fn turns(&self, seen: &Seen, seq: usize) -> Turns {
+        let positions = seen.positions();
+        let device = self.device();
+        let rotary = |rope: &RopeConfig| Arc::new(Rotary::new(rope, &positions, seq, &device));
+        Turns {
+            all: self.config.rope().map(rotary),
+            local: self.config.local_rope.as_ref().map(rotary),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What one forward pass carries through the layers.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 use massval_hooks::{Activation, At, HookPoint, HookSet, Phase, Site};
 
@@ -13,9 +15,7 @@ use crate::cache::KvCache;
 pub(crate) struct Pass<'a, 'h> {
     pub(crate) hooks: &'a mut HookSet<'h>,
     pub(crate) cache: Option<&'a mut KvCache>,
-    pub(crate) rotary: Option<Rotary>,
-    /// Of the layers that look through a window, where they have their own.
-    pub(crate) local_rotary: Option<Rotary>,
+    pub(crate) turns: Turns,
     /// What ALiBi adds to the scores, `[batch or 1, heads, 1, keys]`.
     pub(crate) alibi: Option<Tensor<4>>,
     /// How the inputs of linears are rounded, if they are.
@@ -26,6 +26,14 @@ pub(crate) struct Pass<'a, 'h> {
     pub(crate) start: usize,
     /// Row-major `[batch, seq]`, true = a real token.
     pub(crate) real: Option<&'a [bool]>,
+}
+
+/// Rotary positions of the tokens of a pass.
+#[derive(Clone, Default)]
+pub(crate) struct Turns {
+    pub(crate) all: Option<Arc<Rotary>>,
+    /// Of the layers that look through a window, where they have their own.
+    pub(crate) local: Option<Arc<Rotary>>,
 }
 
 impl Pass<'_, '_> {

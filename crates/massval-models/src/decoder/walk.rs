@@ -1,11 +1,16 @@
 //! Sequences led through the blocks side by side, by a caller who looks at what linears read and may
 //! replace them on the way: how a model is calibrated, with one block in memory at a time.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use burn::tensor::Tensor;
 use massval_hooks::HookSet;
 
 use super::block::{Block, Halt};
 use super::linears::{floats, read, write};
+use super::pass::Turns;
+use super::seen::Seen;
 use super::{Batch, Decoder, LinearAt, LinearGroup, LinearRole};
 use crate::{Error, Result};
 
@@ -34,15 +39,15 @@ use crate::{Error, Result};
 ///
 /// # Memory
 /// One block, and for each token of each sequence the residual stream and the widest input of a linear.
-#[derive(Debug)]
 pub struct Walk<'d> {
     decoder: &'d Decoder,
     sequences: Vec<Batch>,
+    /// Of each sequence; those of one length share them.
+    turns: Vec<Turns>,
     layer: usize,
     place: Place,
 }
 
-#[derive(Debug)]
 enum Place {
     /// Before the block of `layer`, or behind the last one; a stream for each sequence.
     Before(Vec<Tensor<3>>),
@@ -51,6 +56,13 @@ enum Place {
         group: LinearGroup,
         halts: Vec<Halt>,
     },
+}
+
+impl fmt::Debug for Walk<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sequences, layer, group) = (self.sequences.len(), self.layer, self.group());
+        write!(f, "Walk {{ sequences: {sequences}, layer: {layer}, group: {group:?} }}")
+    }
 }
 
 impl Decoder {
@@ -63,11 +75,21 @@ impl Decoder {
         let begin = |batch: &Batch| {
             self.check(batch, None, 0)?;
             let mut hooks = HookSet::none();
-            let mut pass = self.pass(batch, None, &mut hooks);
+            let mut pass = self.pass(batch, None, &mut hooks, Some(Turns::default()));
             self.enter(batch, &mut pass)
         };
         let streams = sequences.iter().map(begin).collect::<Result<_>>()?;
-        Ok(Walk { decoder: self, sequences, layer: 0, place: Place::Before(streams) })
+        let mut by_length: BTreeMap<usize, Turns> = BTreeMap::new();
+        let turns = sequences.iter().map(|batch| {
+            let seen = Seen::new(batch, batch.mask().map(<[bool]>::to_vec), 0, &self.device());
+            let new = || self.turns(&seen, batch.seq());
+            match batch.mask() {
+                Some(_) => new(),
+                None => by_length.entry(batch.seq()).or_insert_with(new).clone(),
+            }
+        });
+        let turns = turns.collect();
+        Ok(Walk { decoder: self, sequences, turns, layer: 0, place: Place::Before(streams) })
     }
 }
 
@@ -101,9 +123,9 @@ impl Walk<'_> {
         let block = Box::new(self.decoder.block(self.layer)?);
         let streams = std::mem::take(streams);
         let mut halts = Vec::with_capacity(streams.len());
-        for (batch, stream) in self.sequences.iter().zip(streams) {
+        for ((batch, turns), stream) in self.sequences.iter().zip(&self.turns).zip(streams) {
             let mut hooks = HookSet::none();
-            let mut pass = self.decoder.pass(batch, None, &mut hooks);
+            let mut pass = self.decoder.pass(batch, None, &mut hooks, Some(turns.clone()));
             halts.push(block.to_attention(stream, self.layer, &mut pass)?);
         }
         self.place = Place::Within { block, group: LinearGroup::Qkv, halts };
@@ -155,9 +177,10 @@ impl Walk<'_> {
             return Err(Error::input("the walk is between blocks: enter one first"));
         };
         let (mut next, mut streams) = (Vec::new(), Vec::new());
-        for (batch, halt) in self.sequences.iter().zip(std::mem::take(halts)) {
+        let each = self.sequences.iter().zip(&self.turns).zip(std::mem::take(halts));
+        for ((batch, turns), halt) in each {
             let mut hooks = HookSet::none();
-            let mut pass = self.decoder.pass(batch, None, &mut hooks);
+            let mut pass = self.decoder.pass(batch, None, &mut hooks, Some(turns.clone()));
             let (layer, pass) = (self.layer, &mut pass);
             match group {
                 LinearGroup::Qkv => next.extend(block.to_attn_out(halt, layer, pass, false)?),
