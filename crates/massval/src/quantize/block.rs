@@ -317,6 +317,8 @@ impl Task<'_> {
     fn ties(&self, group: LinearGroup, name: &str, inputs: usize) -> Result<Option<ChannelTies>> {
         let config = self.config;
         match group {
+            // A value that is cut is no longer what its row wrote.
+            LinearGroup::AttnOut if config.attention.clip_qkv.is_some() => Ok(None),
             LinearGroup::AttnOut => Ok(value_output_ties(
                 name,
                 config.kv_heads * config.head_dim,
