@@ -95,13 +95,13 @@ pub fn calibrate(
     };
     let (source, sequences) = match set {
         CalibrationSet::File { path, field } => {
-            let tokenizer = model.tokenizer()?;
             let mut text = TextOptions::default();
             text.field.clone_from(field);
             let mut rule = Windows::new((*length).max(2));
             rule.join = RECORD.to_owned();
             let corpus = Corpus::open(path, &rule, &text)?;
             let source = path.display().to_string();
+            let tokenizer = model.tokenizer()?;
             let sequences = match chat {
                 true => corpus
                     .text

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use massval_models::weights::Weights;
-use massval_models::{Batch, Checkpoint, Model};
+use massval_models::{Batch, Checkpoint, Model, Walk};
 use massval_quant::formats::Layout;
 use massval_report::schema::{InputIdentity, InputSource, Provenance};
 use serde::Serialize;
@@ -91,8 +91,13 @@ pub fn quantize(
     let weights = Weights::open(&source.path)?;
     check_source(&weights, &source.path)?;
     let identity = identity(source, &options, record.as_ref())?;
+    // Refuses what the model cannot read before anything is written.
+    let walk = match batches.is_empty() {
+        true => None,
+        false => Some(model.decoder().walk(batches)?),
+    };
     let work = Work::open(out, &identity, resume)?;
-    blocks(model, &weights, &options, batches, &work, progress)?;
+    blocks(source, &weights, &options, walk, &work, progress)?;
 
     let layout = options.layout();
     let mut logs = Vec::new();
@@ -133,19 +138,14 @@ pub fn quantize(
 
 /// All blocks into the work folder; those that are there already are passed over.
 fn blocks(
-    model: &Model,
+    checkpoint: &Checkpoint,
     weights: &Weights,
     options: &QuantizeOptions,
-    batches: Vec<Batch>,
+    mut walk: Option<Walk<'_>>,
     work: &Work,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<()> {
-    let checkpoint = model.checkpoint();
     let count = checkpoint.config.layers;
-    let mut walk = match batches.is_empty() {
-        true => None,
-        false => Some(model.decoder().walk(batches)?),
-    };
     for (layer, block) in checkpoint.blocks.iter().enumerate() {
         if let Some(walk) = &mut walk {
             walk.enter()?;
