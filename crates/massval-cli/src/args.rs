@@ -1,6 +1,7 @@
 //! The command line's arguments.
 
 mod data;
+mod quantize;
 #[cfg(feature = "train")]
 mod train;
 
@@ -14,6 +15,7 @@ use massval::disruption::{Indices, Operator, Positions, Preset, Selection, When}
 use massval::hooks::Site;
 
 pub use data::Data;
+pub use quantize::{AlphaArg, CalibrationArgs, Convert, Quantize, format as quantized_format};
 #[cfg(feature = "train")]
 pub use train::{Mitigation, Positions as TrainPositions, Train};
 
@@ -42,6 +44,10 @@ pub enum Command {
     Perplexity(Perplexity),
     /// Continue a text, greedily or sampled
     Generate(Generate),
+    /// Write a model with weights of 2 to 8 bits, as a Hugging Face folder that others load
+    Quantize(Box<Quantize>),
+    /// Write a quantized checkpoint in another format, its weights the same
+    Convert(Convert),
     /// List a model's hook points, or explain one
     Hooks(Hooks),
     /// Say what a checkpoint is, and what massval makes of it

@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         Command::Disrupt(args) => commands::disrupt::run(args),
         Command::Perplexity(args) => commands::perplexity::run(args),
         Command::Generate(args) => commands::generate::run(args),
+        Command::Quantize(args) => commands::quantize::run(*args),
+        Command::Convert(args) => commands::convert::run(&args),
         Command::Hooks(args) => commands::hooks::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Models(args) => commands::models::run(args),

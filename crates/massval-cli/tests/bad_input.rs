@@ -273,14 +273,20 @@ fn two_tensors_under_one_name() {
 fn checkpoints_that_others_quantized() {
     for (quantization, method) in [
         (json!({"quant_method": "bitsandbytes", "load_in_4bit": true}), "bitsandbytes (4 bits)"),
-        (json!({"quant_method": "awq", "bits": 4}), "AWQ (4 bits)"),
-        (json!({"quant_method": "gptq", "bits": 4, "group_size": 128}), "GPTQ (4 bits)"),
-        (json!({"quant_method": "compressed-tensors"}), "compressed-tensors"),
         (json!({"quant_method": "fp8"}), "FP8"),
     ] {
         let said = ["config.json", "quantization_config", method, "GGUF"];
         config(|c| c["quantization_config"] = quantization, &said);
     }
+    for (quantization, field) in [
+        (json!({"quant_method": "awq", "group_size": 8}), "quantization_config.bits"),
+        (json!({"quant_method": "gptq", "bits": 5, "group_size": 8}), "quantization_config.bits"),
+        (json!({"quant_method": "compressed-tensors"}), "quantization_config.format"),
+    ] {
+        config(|c| c["quantization_config"] = quantization, &["config.json", field]);
+    }
+    let plain = json!({"quant_method": "gptq", "bits": 4, "group_size": 8, "sym": true});
+    config(|c| c["quantization_config"] = plain, &["model.safetensors", "gptq", "`.qweight`"]);
     let packed = "model.layers.1.self_attn.q_proj.qweight";
     weights(|w| w.rename(QUERY, packed), &["model.safetensors", packed, "GPTQ or AWQ", "GGUF"]);
     let scales = "model.layers.1.self_attn.q_proj.weight_scale";

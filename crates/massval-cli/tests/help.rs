@@ -13,6 +13,8 @@ const COMMANDS: &[&str] = &[
     "disrupt",
     "perplexity",
     "generate",
+    "quantize",
+    "convert",
     "hooks",
     "inspect",
     "models",

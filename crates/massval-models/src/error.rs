@@ -76,6 +76,9 @@ pub enum Error {
     /// A hook was not understood, failed, or never fired.
     #[error(transparent)]
     Hook(#[from] massval_hooks::Error),
+    /// A quantized checkpoint was not understood, or an activation could not be rounded.
+    #[error(transparent)]
+    Quant(#[from] massval_quant::Error),
     /// A model could not be fetched from a hub.
     #[cfg(feature = "hub")]
     #[error(transparent)]

@@ -44,7 +44,10 @@ pub use config::{
     DecoderConfig, EmbeddingConfig, MlpKind, NormKind, PositionEncoding, QkNorm, RopeConfig,
     Traits, Window,
 };
-pub use decoder::{Batch, Decoder, Job, LogitsAt, StreamOptions, cross_entropy};
+pub use decoder::{
+    Batch, Decoder, InputRounding, Job, LinearAt, LinearGroup, LinearRole, LogitsAt, StreamOptions,
+    Walk, cross_entropy,
+};
 pub use error::{Error, Result};
 pub use generate::{Finish, GenerateOptions, Generated, OnToken, Sampling};
 pub use load::{Checkpoint, HubOrigin, Model};

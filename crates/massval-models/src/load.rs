@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
+use massval_quant::formats::QuantizationConfig;
+use massval_quant::{ActivationQuantizer, ActivationRange};
 use serde::Serialize;
 
-use crate::arch::{self, Described};
+use crate::arch::{self, Described, StoredBlock};
 use crate::config::DecoderConfig;
 use crate::decoder::stream::Stream;
-use crate::decoder::{Decoder, Progress, StreamOptions, build};
+use crate::decoder::{Decoder, InputRounding, LinearGroup, Progress, StreamOptions, build};
 use crate::tokenizer::Tokenizer;
 use crate::weights::{LoadReport, Weights};
 use crate::{Error, Result};
@@ -49,6 +51,12 @@ pub struct Checkpoint {
     /// Entries of PyTorch files that are no tensors, such as a step count.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
+    /// How the linears are quantized, if they are; they are dequantized when they are loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<QuantizationConfig>,
+    /// The matrices of each block, by their names in the files.
+    #[serde(skip)]
+    pub blocks: Vec<StoredBlock>,
     /// What was applied, missing, unused or of the wrong shape.
     pub report: LoadReport,
 }
@@ -93,6 +101,7 @@ impl Model {
             opened.described.explain(&mut report);
             return Err(Error::Weights { path: path.to_owned(), report: Box::new(report) });
         }
+        let decoder = decoder.with_input_rounding(opened.rounding()?);
         Ok(Self { decoder, tokenizer, checkpoint: opened.checkpoint(report) })
     }
 
@@ -124,6 +133,7 @@ impl Model {
         let target = build::Target { device, dtype };
         let decoder = build::without_blocks(config, names, &opened.weights, target, progress)?;
         opened.weights.release();
+        let decoder = decoder.with_input_rounding(opened.rounding()?);
         let checkpoint = opened.checkpoint(report);
         let Described { config, names, .. } = opened.described;
         let stream = Stream::new(config, names, opened.weights, target, options)?;
@@ -204,12 +214,55 @@ impl Opened {
                 let config = config_path(path);
                 let json = crate::tokenizer::read_text(&config)?;
                 let map = arch::parse(&config, &json)?;
-                let described = arch::read(&config, &map)?;
-                weights.refuse_quantized()?;
-                described
+                arch::read(&config, &map)?
             }
         };
+        let weights = match &described.quantization {
+            Some(config) => weights.with_packed(config)?,
+            None => weights,
+        };
+        weights.refuse_quantized()?;
         Ok(Self { path: path.to_owned(), weights, described })
+    }
+
+    /// What the files store of each block.
+    fn blocks(&self) -> Vec<StoredBlock> {
+        let Described { config, names, .. } = &self.described;
+        arch::stored_blocks(config, names, build::prefix(names, &self.weights))
+    }
+
+    /// How the inputs of linears are rounded.
+    fn rounding(&self) -> Result<InputRounding> {
+        let mut rounding = InputRounding::default();
+        let scheme = self.described.quantization.as_ref().and_then(|config| config.activations);
+        let Some(scheme) = scheme else { return Ok(rounding) };
+        for (layer, block) in self.blocks().iter().enumerate() {
+            for group in LinearGroup::ALL {
+                let mut found: Vec<Option<ActivationQuantizer>> = Vec::new();
+                for linear in block.linears.iter().filter(|linear| linear.group() == group) {
+                    let name = format!("{}.weight", linear.name);
+                    let packed = self.weights.info(&name).is_some_and(|info| {
+                        matches!(info.dtype, crate::weights::StoredType::Packed(_))
+                    });
+                    found.push(match scheme.range {
+                        _ if !packed => None,
+                        ActivationRange::PerToken => Some(scheme.dynamic()),
+                        ActivationRange::PerTensor => self.weights.input_quantizer(&name)?,
+                    });
+                }
+                if found.windows(2).any(|pair| pair.first() != pair.last()) {
+                    let what = format!(
+                        "layer {layer}: the linears {group:?} round the input that they share each in another \
+                         way, which massval does not compute"
+                    );
+                    return Err(Error::Unsupported { path: self.path.clone(), what });
+                }
+                if let Some(quantizer) = found.into_iter().next().flatten() {
+                    rounding.insert(layer, group, quantizer);
+                }
+            }
+        }
+        Ok(rounding)
     }
 
     fn tokenizer(&self) -> Result<Option<Tokenizer>> {
@@ -251,6 +304,8 @@ impl Opened {
             bytes: self.weights.total_bytes(),
             skipped: self.weights.skipped().to_vec(),
             unread_fields: self.described.unread.clone(),
+            quantization: self.described.quantization.clone(),
+            blocks: self.blocks(),
             report,
         }
     }

@@ -221,7 +221,7 @@ fn pickles_in_shards_load() {
 fn a_model_that_cannot_be_read_costs_no_weights() {
     for (config, said) in [
         (r#"{"model_type": "no-such-model"}"#, "no-such-model"),
-        (r#"{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}"#, "GPTQ"),
+        (r#"{"model_type": "llama", "quantization_config": {"quant_method": "fp8"}}"#, "FP8"),
         ("{", "config.json"),
     ] {
         let case = Case::new(|repository| repository.file("config.json").bytes = config.into());

@@ -53,6 +53,30 @@ pub fn findings_selection(
     sites: &[Site],
     checkpoint: &Checkpoint,
 ) -> Result<Selection> {
+    let scan = findings_of(path, checkpoint)?;
+    let mut channels = Vec::new();
+    for finding in &scan.findings {
+        if let Some(&site) = sites.iter().find(|site| site.name() == finding.site) {
+            let (layer, head, channel) = (finding.layer, finding.head, finding.channel);
+            channels.push(ChannelRef { layer, site: Some(site), head, channel });
+        }
+    }
+    if channels.is_empty() {
+        let sites: Vec<&str> = sites.iter().map(|site| site.name()).collect();
+        let what = format!("{}: no findings at {}", path.display(), sites.join(", "));
+        return Err(Error::Input(what));
+    }
+    channels.sort_unstable();
+    let hash = file_hash(path)?;
+    let source = format!("{} ({})", hash.name, &hash.blake3[..hash.blake3.len().min(12)]);
+    Ok(Selection::Channels { channels, source: Some(source) })
+}
+
+/// The scan at `path`, if it is one of this model.
+///
+/// # Errors
+/// [`Error::Report`] if `path` is no result of a scan; [`Error::Input`] if the scan is of another model.
+pub(crate) fn findings_of(path: &Path, checkpoint: &Checkpoint) -> Result<ScanResult> {
     let named = |error: massval_report::Error| Error::Input(format!("{}: {error}", path.display()));
     let scan = ScanResult::read(path).map_err(named)?;
     let config = &checkpoint.config;
@@ -88,22 +112,7 @@ pub fn findings_selection(
             scan.provenance.model.path_or_name
         )));
     }
-    let mut channels = Vec::new();
-    for finding in &scan.findings {
-        if let Some(&site) = sites.iter().find(|site| site.name() == finding.site) {
-            let (layer, head, channel) = (finding.layer, finding.head, finding.channel);
-            channels.push(ChannelRef { layer, site: Some(site), head, channel });
-        }
-    }
-    if channels.is_empty() {
-        let sites: Vec<&str> = sites.iter().map(|site| site.name()).collect();
-        let what = format!("{}: no findings at {}", path.display(), sites.join(", "));
-        return Err(Error::Input(what));
-    }
-    channels.sort_unstable();
-    let hash = file_hash(path)?;
-    let source = format!("{} ({})", hash.name, &hash.blake3[..hash.blake3.len().min(12)]);
-    Ok(Selection::Channels { channels, source: Some(source) })
+    Ok(scan)
 }
 
 /// What an arm is there for.

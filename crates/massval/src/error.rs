@@ -24,6 +24,9 @@ pub enum Error {
     /// An intervention.
     #[error(transparent)]
     Disrupt(#[from] massval_disrupt::Error),
+    /// Weights that cannot be quantized, or not in this format.
+    #[error(transparent)]
+    Quant(#[from] massval_quant::Error),
     /// Running or scoring tasks.
     #[error(transparent)]
     Eval(#[from] massval_eval::Error),

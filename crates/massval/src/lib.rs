@@ -32,6 +32,7 @@
 //! | [`disruption`] | interventions on attention, as values and as hooks |
 //! | [`eval`] | running tasks, scoring, perplexity, statistics |
 //! | [`hooks`] | the names of the places in a model, and what may watch or change them |
+//! | [`quant`] | quantizers, checkpoint formats; needs no model |
 //! | [`models`] | weights, tokenizer, one hooked decoder, generation |
 //! | [`report`] | result files, tables, figures, the HTML page |
 //! | `train` | small models, trained with and without RoPE |
@@ -55,6 +56,7 @@ mod input;
 mod memory;
 mod perplexity;
 mod provenance;
+pub mod quantize;
 mod scan;
 mod scan_plan;
 mod tasks;
@@ -68,6 +70,7 @@ pub use massval_disrupt as disruption;
 pub use massval_eval as eval;
 pub use massval_hooks as hooks;
 pub use massval_models as models;
+pub use massval_quant as quant;
 pub use massval_report as report;
 #[cfg(feature = "train")]
 pub use massval_train as train;

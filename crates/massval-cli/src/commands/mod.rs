@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod completions;
+pub mod convert;
 pub mod data;
 pub mod detect;
 pub mod disrupt;
@@ -11,6 +12,7 @@ pub mod inspect;
 pub mod logits;
 pub mod models;
 pub mod perplexity;
+pub mod quantize;
 pub mod scan;
 
 mod arms;

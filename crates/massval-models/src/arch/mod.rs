@@ -23,17 +23,21 @@ mod qwen;
 mod read;
 mod rope;
 mod sizes;
+mod stored;
 mod within;
 
 use std::path::Path;
 
+use massval_quant::formats::QuantizationConfig;
 use serde_json::{Map, Value};
 
 pub(crate) use fields::Fields;
 pub(crate) use names::WeightNames;
+pub(crate) use stored::blocks as stored_blocks;
+pub use stored::{StoredBlock, StoredLinear, StoredPart};
 
 use crate::config::{DecoderConfig, NormKind};
-use crate::weights::{GgufMetadata, LoadReport, Weights, refuse_config};
+use crate::weights::{GgufMetadata, LoadReport, Weights, quantization};
 use crate::{Error, Result};
 use within::Outer;
 
@@ -108,6 +112,8 @@ pub(crate) struct Described {
     pub(crate) config: DecoderConfig,
     pub(crate) unread: Vec<String>,
     pub(crate) names: WeightNames,
+    /// How the linears are stored, if they are quantized.
+    pub(crate) quantization: Option<QuantizationConfig>,
     sizes: sizes::Sizes,
 }
 
@@ -127,7 +133,19 @@ pub(crate) fn parse(path: &Path, json: &str) -> Result<Map<String, Value>> {
 }
 
 pub(crate) fn read(path: &Path, map: &Map<String, Value>) -> Result<Described> {
-    refuse_config(path, map)?;
+    let mut described = read_plain(path, map)?;
+    if let Some(parsed) = quantization(path, map)? {
+        let field = |name| format!("quantization_config.{name}");
+        described.unread.retain(|field| field != "quantization_config");
+        described.unread.extend(parsed.unread.into_iter().map(field));
+        described.quantization = Some(parsed.config);
+    }
+    Ok(described)
+}
+
+fn read_plain(path: &Path, map: &Map<String, Value>) -> Result<Described> {
+    // Refused before anything else is looked at.
+    quantization(path, map)?;
     let fields = Fields::new(path, map);
     let model_type = fields.opt_str("model_type")?;
     let model_type =
@@ -181,7 +199,7 @@ fn describe(
     let sizes = sizes::Sizes::new(fields.map(), &config);
     let names = (architecture.names)(&config);
     let names = outer.map_or(names, |outer| outer.names(names));
-    Ok(Described { config, unread: fields.unread(), names, sizes })
+    Ok(Described { config, unread: fields.unread(), names, quantization: None, sizes })
 }
 
 fn by_model_type(fields: &Fields<'_>, model_type: &str) -> Result<&'static Architecture> {

@@ -64,9 +64,10 @@ pub(crate) struct Rule {
 }
 
 impl Attention {
-    /// Hidden `[batch, seq, d_model]` to the same. Returns `None` if `qkv_only`: then the pass ends
-    /// with the last of Q, K, V that somebody wanted.
-    pub(crate) fn forward(
+    /// Hidden `[batch, seq, d_model]` to what the output projection reads, `[batch, seq, heads *
+    /// head_dim]`. Returns `None` if `qkv_only`: then the pass ends with the last of Q, K, V that
+    /// somebody wanted.
+    pub(crate) fn mixed(
         &self,
         x: Tensor<3>,
         layer: usize,
@@ -110,7 +111,7 @@ impl Attention {
             }
         {
             let z = pass.heads(layer, Site::Z, split(z, self.heads))?;
-            return Ok(Some(linear(&self.out, merged(z))));
+            return Ok(Some(merged(z)));
         }
         let groups = self.heads / self.kv_heads;
         let (k, v) = (repeat_heads(k, groups), repeat_heads(v, groups));
@@ -129,7 +130,7 @@ impl Attention {
             }
         };
         let z = pass.heads(layer, Site::Z, z)?;
-        Ok(Some(linear(&self.out, merged(z))))
+        Ok(Some(merged(z)))
     }
 
     /// Whether scores are scaled and masked for order and padding, and nothing else is done to them:
@@ -171,8 +172,8 @@ impl Attention {
         layer: usize,
         pass: &mut Pass<'_, '_>,
     ) -> Result<(Tensor<4>, Keys)> {
-        let local = pass.local_rotary.as_ref().filter(|_| self.rule.local_rope);
-        let Some(rotary) = local.or(pass.rotary.as_ref()) else { return Ok((q, k)) };
+        let local = pass.turns.local.as_ref().filter(|_| self.rule.local_rope);
+        let Some(rotary) = local.or(pass.turns.all.as_ref()) else { return Ok((q, k)) };
         let (q, k) = (rotary.rotate(q), k.map(|k| rotary.rotate(k)));
         let q = pass.heads(layer, Site::RotQ, q)?;
         Ok((q, pass.cached_heads(layer, Site::RotK, k)?))

@@ -15,7 +15,9 @@ use super::mlp::{Dense, Experts, Mlp};
 use super::norm::Norm;
 use crate::Result;
 use crate::arch::WeightNames;
-use crate::arch::names::{EMBED_SCALE, FusedOrder, KEY_BIAS, MlpNames, Qkv, Stored, VALUE_BIAS};
+use crate::arch::names::{
+    EMBED_SCALE, FusedOrder, KEY_BIAS, MlpNames, Prefix, Qkv, Stored, VALUE_BIAS,
+};
 use crate::config::{BlockOrder, DecoderConfig, MlpKind, NormKind, PositionEncoding, QkNorm};
 use crate::weights::{LoadReport, Loader, Weights};
 
@@ -126,6 +128,15 @@ pub(crate) fn block_tensors(
     Ok(from.into_loader(weights).finish().applied)
 }
 
+/// What stands before the names of all tensors but the head's.
+pub(crate) fn prefix(names: &WeightNames, weights: &Weights) -> &'static str {
+    let embed = |prefix: &&Prefix| {
+        weights.info(&format!("{}{}.weight", prefix.body, names.embed)).is_some()
+    };
+    let found = names.prefixes.iter().find(embed).or(names.prefixes.first());
+    found.map_or("", |prefix| prefix.body)
+}
+
 fn decoder<'a>(
     config: &DecoderConfig,
     names: &WeightNames,
@@ -182,6 +193,7 @@ fn decoder<'a>(
         final_norm,
         head,
         stream: None,
+        rounding: None,
         config: config.clone(),
     })
 }

@@ -19,19 +19,25 @@ pub(crate) enum Mlp {
 }
 
 impl Mlp {
-    /// Hidden `[batch, seq, d_model]` to the same.
-    pub(crate) fn forward(
+    /// Hidden `[batch, seq, d_model]` to what the down projection reads, `[batch, seq, d_mlp]`; among
+    /// experts to what they give together, `[batch, seq, d_model]`.
+    pub(crate) fn inner(
         &self,
         x: Tensor<3>,
         layer: usize,
         pass: &mut Pass<'_, '_>,
     ) -> Result<Tensor<3>> {
         match self {
-            Self::One(mlp) => {
-                let hidden = |site, x| pass.hidden(layer, site, x);
-                mlp.forward(x, hidden)
-            }
+            Self::One(mlp) => mlp.inner(x, |site, x| pass.hidden(layer, site, x)),
             Self::Experts(experts) => experts.forward(x),
+        }
+    }
+
+    /// What [`inner`](Self::inner) gave to hidden `[batch, seq, d_model]`.
+    pub(crate) fn out(&self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::One(mlp) => linear(&mlp.down, x),
+            Self::Experts(_) => x,
         }
     }
 }
@@ -48,7 +54,7 @@ pub(crate) struct Dense {
 
 impl Dense {
     /// `seen` is shown the input of the activation and the input of the down projection.
-    fn forward(
+    fn inner(
         &self,
         x: Tensor<3>,
         mut seen: impl FnMut(Site, Tensor<3>) -> Result<Tensor<3>>,
@@ -63,8 +69,7 @@ impl Dense {
                 activate(self.activation, pre)
             }
         };
-        let post = seen(Site::MlpPost, post)?;
-        Ok(linear(&self.down, post))
+        seen(Site::MlpPost, post)
     }
 }
 
@@ -104,7 +109,8 @@ impl Experts {
             let tokens: Tensor<1, Int> =
                 Tensor::from_data(TensorData::new(tokens, [count]), &device);
             let part = x.clone().select(0, tokens.clone()).reshape([1, count, width]);
-            let part = expert.forward(part, |_, x| Ok(x))?.reshape([count, width]);
+            let inner = expert.inner(part, |_, x| Ok(x))?;
+            let part = linear(&expert.down, inner).reshape([count, width]);
             let weight = weights.clone().narrow(1, index, 1).select(0, tokens.clone());
             out = out.select_assign(0, tokens, part * weight, IndexingUpdateOp::Add);
         }

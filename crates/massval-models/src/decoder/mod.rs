@@ -10,14 +10,17 @@ mod host;
 #[cfg(not(feature = "flex"))]
 #[path = "no_host.rs"]
 mod host;
+mod linears;
 mod loss;
 mod mlp;
 mod norm;
 mod pass;
 mod rotary;
+mod rounding;
 mod seen;
 pub(crate) mod stream;
 mod together;
+mod walk;
 
 use std::sync::Arc;
 
@@ -28,6 +31,8 @@ use massval_hooks::{HookPoint, HookSet, ModelPoints, Phase, Site};
 
 pub use batch::Batch;
 pub use build::Progress;
+pub use linears::{LinearAt, LinearGroup, LinearRole};
+pub use rounding::InputRounding;
 
 use crate::cache::KvCache;
 use crate::config::{DecoderConfig, EmbeddingConfig, PositionEncoding, RopeConfig};
@@ -36,12 +41,13 @@ use block::Block;
 pub use loss::cross_entropy;
 use norm::Norm;
 pub(crate) use pass::Keys;
-use pass::Pass;
+use pass::{Pass, Turns};
 use rotary::Rotary;
 use seen::Seen;
 use stream::Stream;
 pub use stream::StreamOptions;
 pub use together::Job;
+pub use walk::Walk;
 
 /// For which positions of a pass the logits are computed.
 ///
@@ -80,6 +86,9 @@ pub struct Decoder {
     /// Where the blocks are, if they are not in `blocks`.
     #[module(skip)]
     stream: Option<Arc<Stream>>,
+    /// How the inputs of linears are rounded, if they are.
+    #[module(skip)]
+    rounding: Option<Arc<InputRounding>>,
     #[module(skip)]
     config: DecoderConfig,
 }
@@ -105,6 +114,18 @@ impl Decoder {
     /// With blocks that are read from `stream`.
     pub(crate) fn streamed(self, stream: Stream) -> Self {
         Self { blocks: Vec::new(), stream: Some(Arc::new(stream)), ..self }
+    }
+
+    /// With the inputs of linears rounded, as checkpoints with activations in 8 bits have it.
+    #[must_use]
+    pub fn with_input_rounding(self, rounding: InputRounding) -> Self {
+        Self { rounding: (!rounding.is_empty()).then(|| Arc::new(rounding)), ..self }
+    }
+
+    /// How the inputs of linears are rounded, if they are.
+    #[must_use]
+    pub fn input_rounding(&self) -> Option<&InputRounding> {
+        self.rounding.as_deref()
     }
 
     /// Whether the blocks are read when a pass comes to them, one in memory at a time.
@@ -172,10 +193,6 @@ impl Decoder {
     ) -> Result<Option<Tensor<3>>> {
         let seen = cache.as_ref().map_or(0, |cache| cache.len());
         self.check(batch, cache.as_deref(), seen)?;
-        let columns = match &cache {
-            Some(cache) => cache.mask_with(batch),
-            None => batch.mask().map(<[bool]>::to_vec),
-        };
         let last = match logits {
             LogitsAt::Nowhere if cache.is_none() => self.last_wanted(hooks),
             _ => End::Logits,
@@ -184,32 +201,9 @@ impl Decoder {
             return Ok(None);
         }
 
-        let device = self.device();
         let seq = batch.seq();
-        let tokens = Seen::new(batch, columns, seen, self.config.attention.kv_bias, &device);
-        let positions = tokens.positions();
-        let rotary = |rope: &RopeConfig| Rotary::new(rope, &positions, seq, &device);
-        let phase = if seen == 0 { Phase::Prefill } else { Phase::Decode };
-        let mut pass = Pass {
-            hooks,
-            cache,
-            rotary: self.config.rope().map(rotary),
-            local_rotary: self.config.local_rope.as_ref().map(rotary),
-            alibi: match &self.config.position {
-                PositionEncoding::Alibi(alibi) => Some(tokens.alibi(alibi)),
-                _ => None,
-            },
-            seen: tokens,
-            phase,
-            start: seen,
-            real: batch.mask(),
-        };
-
-        let embedded = self.embedded(batch, &device);
-        let mut x = pass.hidden_at(HookPoint { layer: None, site: Site::Embed }, embedded)?;
-        if let Some(learned) = &self.positions {
-            x = x + self.position_vectors(&learned.val(), &positions, seq, &device);
-        }
+        let mut pass = self.pass(batch, cache, hooks, None);
+        let mut x = self.enter(batch, &mut pass)?;
         if last == End::Embed {
             return Ok(None);
         }
@@ -264,6 +258,72 @@ impl Decoder {
         let out = self.logits(x);
         let out = pass.hidden_at(logits_point, out)?;
         Ok((logits != LogitsAt::Nowhere).then_some(out))
+    }
+
+    /// A pass over `batch` that has not begun; `turns` are those of such a batch, if they are at hand.
+    fn pass<'a, 'h>(
+        &'a self,
+        batch: &'a Batch,
+        cache: Option<&'a mut KvCache>,
+        hooks: &'a mut HookSet<'h>,
+        turns: Option<Turns>,
+    ) -> Pass<'a, 'h> {
+        let start = cache.as_ref().map_or(0, |cache| cache.len());
+        let columns = match &cache {
+            Some(cache) => cache.mask_with(batch),
+            None => batch.mask().map(<[bool]>::to_vec),
+        };
+        let device = self.device();
+        let seen = Seen::new(batch, columns, start, self.config.attention.kv_bias, &device);
+        let turns = turns.unwrap_or_else(|| self.turns(&seen, batch.seq()));
+        Pass {
+            hooks,
+            cache,
+            turns,
+            alibi: match &self.config.position {
+                PositionEncoding::Alibi(alibi) => Some(seen.alibi(alibi)),
+                _ => None,
+            },
+            rounding: self.rounding.as_deref(),
+            seen,
+            phase: if start == 0 { Phase::Prefill } else { Phase::Decode },
+            start,
+            real: batch.mask(),
+        }
+    }
+
+    /// What turns the queries and keys of these tokens.
+    fn turns(&self, seen: &Seen, seq: usize) -> Turns {
+        let positions = seen.positions();
+        let device = self.device();
+        let rotary = |rope: &RopeConfig| Arc::new(Rotary::new(rope, &positions, seq, &device));
+        Turns {
+            all: self.config.rope().map(rotary),
+            local: self.config.local_rope.as_ref().map(rotary),
+        }
+    }
+
+    /// The residual stream where it begins, `[batch, seq, d_model]`.
+    fn enter(&self, batch: &Batch, pass: &mut Pass<'_, '_>) -> Result<Tensor<3>> {
+        let device = self.device();
+        let embedded = self.embedded(batch, &device);
+        let x = pass.hidden_at(HookPoint { layer: None, site: Site::Embed }, embedded)?;
+        Ok(match &self.positions {
+            Some(learned) => {
+                let positions = pass.seen.positions();
+                x + self.position_vectors(&learned.val(), &positions, batch.seq(), &device)
+            }
+            None => x,
+        })
+    }
+
+    /// A block, by itself.
+    fn block(&self, layer: usize) -> Result<Block> {
+        match (&self.stream, self.blocks.get(layer)) {
+            (Some(stream), _) => stream.block(layer),
+            (None, Some(block)) => Ok(block.clone()),
+            (None, None) => Err(Error::input(format!("the decoder has no block {layer}"))),
+        }
     }
 
     /// What enters the residual stream, `[batch, seq, d_model]`, but for learned positions.

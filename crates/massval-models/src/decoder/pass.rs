@@ -1,10 +1,13 @@
 //! What one forward pass carries through the layers.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 use massval_hooks::{Activation, At, HookPoint, HookSet, Phase, Site};
 
 use super::rotary::Rotary;
 use super::seen::Seen;
+use super::{InputRounding, LinearGroup};
 use crate::Result;
 use crate::cache::KvCache;
 
@@ -12,11 +15,11 @@ use crate::cache::KvCache;
 pub(crate) struct Pass<'a, 'h> {
     pub(crate) hooks: &'a mut HookSet<'h>,
     pub(crate) cache: Option<&'a mut KvCache>,
-    pub(crate) rotary: Option<Rotary>,
-    /// Of the layers that look through a window, where they have their own.
-    pub(crate) local_rotary: Option<Rotary>,
+    pub(crate) turns: Turns,
     /// What ALiBi adds to the scores, `[batch or 1, heads, 1, keys]`.
     pub(crate) alibi: Option<Tensor<4>>,
+    /// How the inputs of linears are rounded, if they are.
+    pub(crate) rounding: Option<&'a InputRounding>,
     /// Which keys the queries see.
     pub(crate) seen: Seen,
     pub(crate) phase: Phase,
@@ -25,9 +28,30 @@ pub(crate) struct Pass<'a, 'h> {
     pub(crate) real: Option<&'a [bool]>,
 }
 
+/// Rotary positions of the tokens of a pass.
+#[derive(Clone, Default)]
+pub(crate) struct Turns {
+    pub(crate) all: Option<Arc<Rotary>>,
+    /// Of the layers that look through a window, where they have their own.
+    pub(crate) local: Option<Arc<Rotary>>,
+}
+
 impl Pass<'_, '_> {
     pub(crate) fn wants(&self, layer: usize, site: Site) -> bool {
         self.hooks.wants(HookPoint { layer: Some(layer), site })
+    }
+
+    /// What the linears of a group read of `[batch, seq, width]`.
+    pub(crate) fn rounded(
+        &self,
+        layer: usize,
+        group: LinearGroup,
+        x: Tensor<3>,
+    ) -> Result<Tensor<3>> {
+        match self.rounding {
+            Some(rounding) => rounding.round(layer, group, x),
+            None => Ok(x),
+        }
     }
 
     /// Shows hidden states `[batch, seq, width]` to whoever asked for them.

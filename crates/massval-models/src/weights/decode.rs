@@ -94,6 +94,24 @@ pub(crate) fn decode_transposed(
     Some(out)
 }
 
+/// Decoded numbers `[rows, columns]` as [`decode_transposed`] gives them.
+pub(crate) fn transposed(
+    values: &[f32],
+    [rows, columns]: [usize; 2],
+    source_row: impl Fn(usize) -> usize + Sync,
+) -> Option<Vec<f32>> {
+    if rows.checked_mul(columns)? != values.len() || values.is_empty() {
+        return None;
+    }
+    let mut out = vec![0.0; values.len()];
+    out.par_chunks_mut(rows).enumerate().for_each(|(column, out)| {
+        for (row, x) in out.iter_mut().enumerate() {
+            *x = values[source_row(row) * columns + column];
+        }
+    });
+    Some(out)
+}
+
 fn f64_to_f32(bytes: &[u8], out: &mut [f32]) {
     let (numbers, _) = bytes.as_chunks::<8>();
     for (x, &bytes) in out.iter_mut().zip(numbers) {

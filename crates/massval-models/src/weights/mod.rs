@@ -13,6 +13,7 @@ mod index;
 mod loader;
 mod mapped;
 mod open;
+mod packed;
 pub(crate) mod pytorch;
 mod quantized;
 mod report;
@@ -32,7 +33,7 @@ pub use loader::Loader;
 pub(crate) use mapped::Mapped;
 #[cfg(feature = "hub")]
 pub(crate) use open::NAMES;
-pub(crate) use quantized::refuse_config;
+pub(crate) use quantized::quantization;
 pub use report::{LoadReport, Missing, WrongShape};
 pub use stored_type::StoredType;
 
@@ -124,6 +125,8 @@ enum Place {
     Mapped(usize, Range<usize>),
     /// Wherever the file's pickle says.
     Pickled(pytorch_reader::Tensor),
+    /// In several tensors of the files.
+    Packed(packed::Packed),
 }
 
 impl Weights {
@@ -171,6 +174,9 @@ impl Weights {
     /// missing or damaged, and [`Error::Io`].
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
         let entry = self.found(name)?;
+        if let Place::Packed(packed) = &entry.place {
+            return Ok(self.unpacked(packed)?.dequantize());
+        }
         decode::decode(entry.info.dtype, &self.bytes(entry)?, entry.info.elements())
             .ok_or_else(|| self.undecodable(entry))
     }
@@ -216,12 +222,25 @@ impl Weights {
         }
     }
 
+    /// The bytes of a tensor of any type as they are stored, row-major; what a tensor of several parts is made of
+    /// cannot be read so.
+    ///
+    /// # Errors
+    /// As [`read_native`](Self::read_native).
+    pub fn stored_bytes(&self, name: &str) -> Result<(StoredType, Cow<'_, [u8]>)> {
+        let entry = self.found(name)?;
+        Ok((entry.info.dtype, self.bytes(entry)?))
+    }
+
     /// Has the system read a tensor ahead, if its file is mapped: it will be decoded soon.
     pub(crate) fn prefetch(&self, name: &str) {
         if let Some(Entry { place: Place::Mapped(map, range), .. }) = self.entry(name)
             && let Some(map) = self.maps.get(*map)
         {
             map.prefetch(range.clone());
+        }
+        if let Some(Entry { place: Place::Packed(packed), .. }) = self.entry(name) {
+            self.prefetch_parts(packed);
         }
     }
 
@@ -236,6 +255,11 @@ impl Weights {
             let shape = &entry.info.shape;
             return Err(Error::input(format!("tensor `{name}` of shape {shape:?} is no matrix")));
         };
+        if let Place::Packed(packed) = &entry.place {
+            let values = self.unpacked(packed)?.dequantize();
+            return decode::transposed(&values, [rows, columns], source)
+                .ok_or_else(|| self.undecodable(entry));
+        }
         decode::decode_transposed(entry.info.dtype, &self.bytes(entry)?, [rows, columns], source)
             .ok_or_else(|| self.undecodable(entry))
     }
@@ -256,6 +280,7 @@ impl Weights {
                 bytes.map(Cow::Borrowed).ok_or_else(|| self.undecodable(entry))
             }
             Place::Pickled(tensor) => pytorch::bytes(self.path(entry), tensor).map(Cow::Owned),
+            Place::Packed(_) => Err(self.undecodable(entry)),
         }
     }
 

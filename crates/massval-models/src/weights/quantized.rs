@@ -1,10 +1,12 @@
-//! Checkpoints that others quantized: told by their config or their tensors' names, and refused.
+//! Checkpoints that are quantized: told by their config or their tensors' names, and refused unless their
+//! format is known.
 //!
 //! Packed weights read as if they were plain would give a model of noise, or fail with a missing
 //! tensor and say nothing of the reason.
 
 use std::path::Path;
 
+use massval_quant::formats::{ParsedConfig, QuantizationConfig};
 use serde_json::{Map, Value};
 
 use super::{Format, StoredType, Weights};
@@ -33,22 +35,40 @@ const ENDINGS: &[(&str, &str)] = &[
     (".W_q", "HQQ"),
 ];
 
-/// Refuses a config that says how the weights were quantized.
+/// How the weights are quantized, if a config says that they are: in one of the formats of
+/// [`massval_quant::formats`].
 ///
 /// # Errors
-/// [`Error::Config`] that names the method.
-pub(crate) fn refuse_config(path: &Path, config: &Map<String, Value>) -> Result<()> {
+/// [`Error::Config`] that names the method, or the field, that is not read.
+pub(crate) fn quantization(
+    path: &Path,
+    config: &Map<String, Value>,
+) -> Result<Option<ParsedConfig>> {
+    let mut found = None;
     for field in FIELDS {
         let Some(quantization) = config.get(field).filter(|value| !value.is_null()) else {
             continue;
         };
-        let what = format!(
-            "the checkpoint is quantized by {}, which massval does not read; {INSTEAD}",
-            method(quantization)
+        let known = matches!(
+            quantization.get("quant_method").and_then(Value::as_str),
+            Some("compressed-tensors" | "awq" | "gptq")
         );
-        return Err(Error::config(path, field, what));
+        if !known || field != FIELDS[0] {
+            let what = format!(
+                "the checkpoint is quantized by {}, which massval does not read; {INSTEAD}",
+                method(quantization)
+            );
+            return Err(Error::config(path, field, what));
+        }
+        let parsed = QuantizationConfig::from_json(quantization).map_err(|error| match error {
+            massval_quant::Error::Config { field: inner, reason } => {
+                Error::config(path, format!("{field}.{inner}"), reason)
+            }
+            other => Error::config(path, field, other.to_string()),
+        })?;
+        found = Some(parsed);
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The method, and its bits where the config says them.
@@ -122,21 +142,17 @@ mod tests {
 
     fn refused(config: Value) -> String {
         let Value::Object(map) = config else { panic!("no object") };
-        refuse_config(Path::new("config.json"), &map).unwrap_err().to_string()
+        quantization(Path::new("config.json"), &map).unwrap_err().to_string()
     }
 
     #[test]
     fn a_config_that_says_so_is_refused_by_the_methods_name() {
         for (quantization, expected) in [
-            (json!({"quant_method": "gptq", "bits": 4}), "by GPTQ (4 bits)"),
-            (json!({"quant_method": "awq", "bits": 4, "version": "gemm"}), "by AWQ (4 bits)"),
-            (json!({"quant_method": "awq", "w_bit": 4}), "by AWQ (4 bits)"),
             (
                 json!({"quant_method": "bitsandbytes", "load_in_4bit": true}),
                 "by bitsandbytes (4 bits)",
             ),
             (json!({"load_in_8bit": true}), "by bitsandbytes (8 bits)"),
-            (json!({"quant_method": "compressed-tensors"}), "by compressed-tensors,"),
             (json!({"quant_method": "fp8", "weight_block_size": [128, 128]}), "by FP8,"),
             (json!({"quant_method": "a\nb"}), r#"by "a\nb","#),
             (json!({}), "by a method that it does not name"),
@@ -151,6 +167,21 @@ mod tests {
     #[test]
     fn a_config_that_says_nothing_is_not() {
         let config = json!({"quantization_config": null, "hidden_size": 1});
-        refuse_config(Path::new("config.json"), config.as_object().unwrap()).unwrap();
+        assert_eq!(quantization(Path::new("c"), config.as_object().unwrap()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_known_method_is_read_and_its_fields_are_named() {
+        let read = |quantization: Value| {
+            let config = json!({"quantization_config": quantization});
+            super::quantization(Path::new("config.json"), config.as_object().unwrap())
+        };
+        let known = json!({
+            "quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": false, "sym": true,
+        });
+        assert!(read(known).unwrap().is_some());
+        let beyond = json!({"quant_method": "gptq", "bits": 5, "group_size": 32, "sym": true});
+        let error = read(beyond).unwrap_err().to_string();
+        assert!(error.contains("config.json: quantization_config.bits"), "{error}");
     }
 }

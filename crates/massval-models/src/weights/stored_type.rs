@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use massval_quant::Bits;
+
 /// The number format of a stored tensor: plain numbers, or blocks of quantized ones.
 ///
 /// ```
@@ -60,6 +62,8 @@ pub enum StoredType {
     Q5K,
     /// ggml: 256 numbers of 6 bits, in sixteen groups with 8-bit scales.
     Q6K,
+    /// Codes of so many bits with their scales, in tensors of their own: GPTQ's, AWQ's, compressed-tensors'.
+    Packed(Bits),
 }
 
 impl StoredType {
@@ -68,6 +72,8 @@ impl StoredType {
         match self {
             Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => 32,
             Self::Q4K | Self::Q5K | Self::Q6K => 256,
+            // What a whole number of bytes takes; the scales are not counted.
+            Self::Packed(_) => 8,
             _ => 1,
         }
     }
@@ -87,6 +93,7 @@ impl StoredType {
             Self::Q4K => 144,
             Self::Q5K => 176,
             Self::Q6K => 210,
+            Self::Packed(bits) => bits.width() as usize,
         }
     }
 
@@ -207,6 +214,7 @@ impl StoredType {
 impl fmt::Display for StoredType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
+            Self::Packed(bits) => return f.pad(&format!("{bits} bits, packed")),
             Self::F64 => "F64",
             Self::F32 => "F32",
             Self::F16 => "F16",

@@ -143,6 +143,16 @@ impl Stream {
         done
     }
 
+    /// A block by itself; the next one is read ahead.
+    pub(crate) fn block(&self, layer: usize) -> Result<Block> {
+        self.lock().reads += 1;
+        let block = self.read(layer)?;
+        for tensor in self.tensors.get(layer + 1).into_iter().flatten() {
+            self.weights.prefetch(tensor);
+        }
+        Ok(block)
+    }
+
     /// Blocks read so far.
     pub(crate) fn reads(&self) -> usize {
         self.lock().reads

@@ -1,0 +1,52 @@
+"""Loads checkpoints that `massval quantize` has written with transformers and compressed-tensors, and compares logits.
+
+usage: check_quantized.py [--massval BINARY] [--text FILE] [--tokens N] FOLDER..
+
+Every folder must be one of `--format compressed-tensors`; `massval convert` makes one of any other. Prints a line for
+each and fails if logits differ by more than 1e-3 anywhere. Needs torch, transformers, accelerate and
+compressed-tensors (PyPI): scripts/requirements-reference.txt, and compressed-tensors==0.20.0.
+"""
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+BOUND = 1e-3
+
+
+def massval_logits(binary, folder, text, tokens):
+    with tempfile.TemporaryDirectory() as place:
+        out = pathlib.Path(place) / "logits.safetensors"
+        command = [binary, "logits", folder, "--text", text, "--max-tokens", str(tokens), "--all-positions", "--out", out]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return load_file(out)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", metavar="FOLDER")
+    parser.add_argument("--massval", default="target/debug/massval")
+    parser.add_argument("--text", default="fixtures/text/natural.txt")
+    parser.add_argument("--tokens", type=int, default=64)
+    arguments = parser.parse_args()
+    failed = False
+    for folder in arguments.folders:
+        ours = massval_logits(arguments.massval, folder, arguments.text, arguments.tokens)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        with torch.no_grad():
+            theirs = model(ours["token_ids"].long().reshape(1, -1)).logits[0]
+        apart = (ours["logits"] - theirs).abs().max().item()
+        failed |= not apart <= BOUND
+        print(f"{folder}: largest difference of {theirs.numel()} logits {apart:.2e}, of at most {BOUND}")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
