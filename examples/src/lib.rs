@@ -7,10 +7,12 @@
 //! ([2502.01563](https://arxiv.org/abs/2502.01563)), P1 below.
 
 mod args;
+mod arms;
 mod drawing;
 mod session;
 mod trial;
 
+pub use arms::{Disrupted, TrainingArm, disrupted};
 pub use args::{ExperimentArgs, FigureArgs, SourceArgs};
 pub use drawing::{
     Drawing, PairEnergyChange, before_after_rope, emergence, heatmaps, key_cache_surfaces,

@@ -36,6 +36,10 @@ pub enum Error {
     /// A result could not be checked, drawn, read or written.
     #[error(transparent)]
     Report(#[from] massval_report::Error),
+    /// Training a small model.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Train(#[from] massval_train::Error),
     /// The detector refused the activations at a place in the model.
     #[error("{place}: {source}")]
     At {
