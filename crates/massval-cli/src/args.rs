@@ -1,6 +1,7 @@
 //! The command line's arguments.
 
 mod data;
+mod kv;
 mod quantize;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use massval::disruption::{Indices, Operator, Positions, Preset, Selection, When}
 use massval::hooks::Site;
 
 pub use data::Data;
+pub use kv::{KvArgs, KvBits};
 pub use quantize::{AlphaArg, CalibrationArgs, Convert, Quantize, format as quantized_format};
 
 /// Find the massive values in a language model's attention.
@@ -312,6 +314,8 @@ pub struct Disrupt {
     pub full_answers: bool,
     #[command(flatten)]
     pub intervention: InterventionArgs,
+    #[command(flatten)]
+    pub kv: KvArgs,
     /// Level of the confidence intervals
     #[arg(long, default_value_t = 0.95, value_name = "P", value_parser = level)]
     pub confidence: f64,
@@ -371,6 +375,8 @@ pub struct Perplexity {
     pub windows: Option<u32>,
     #[command(flatten)]
     pub intervention: InterventionArgs,
+    #[command(flatten)]
+    pub kv: KvArgs,
     /// Write the result as JSON to this file, too
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -12,7 +12,7 @@ use crate::prompt::Prepared;
 use crate::record::{Answer, End, Record};
 use crate::score::{ChoiceScore, choose, decided, score};
 use crate::session::{Session, divergence, top};
-use crate::subject::Subject;
+use crate::subject::{Did, Subject};
 use crate::text::{TextWindow, score_window};
 use crate::{Arm, Error, Result, Task};
 
@@ -152,7 +152,7 @@ impl Experiment<'_> {
         unique("column", columns.map(|column| column.name.as_str()))?;
         unique("arm", self.arms.iter().map(|arm| arm.name.as_str()))?;
         for arm in &self.arms {
-            Subject::new(self.model.decoder(), arm.intervention.as_ref())?;
+            Subject::new(self.model.decoder(), arm)?;
         }
         let decodes = self.tasks.iter().any(|task| task.ask.write > 1 || task.ask.compare);
         if let Some(arm) = self.arms.iter().find(|arm| acts(arm, |i| i.when == When::Decode))
@@ -209,7 +209,7 @@ impl Experiment<'_> {
         let (mut finished, all) = (done, self.items());
         let mut skip = done;
         for arm in &self.arms {
-            Subject::new(self.model.decoder(), arm.intervention.as_ref())?; // before anything is computed
+            Subject::new(self.model.decoder(), arm)?; // before anything is computed
         }
         let tokenizer = self.model.tokenizer()?;
         progress(finished, all);
@@ -329,10 +329,11 @@ impl Experiment<'_> {
             for (&(_, arm), result) in part.iter().zip(decoder.together(jobs.collect())) {
                 let (records, next) = result?;
                 // A later one than the first batch is not checked: items differ.
-                if let (true, Some(intervention), Some(record)) =
-                    (first && done.len() < self.arms.len(), &arm.intervention, records.first())
+                if let (true, Some(record)) =
+                    (first && done.len() < self.arms.len(), records.first())
                 {
-                    intervention.check_selected(&record.tally)?;
+                    let did = Did { tally: record.tally.clone(), kv: record.kv };
+                    did.check_selected(arm)?;
                 }
                 done.push((records, next));
             }
@@ -349,14 +350,14 @@ impl Experiment<'_> {
         arm: &'a Arm,
     ) -> Job<'a, Result<ArmRecords>> {
         Box::new(move |decoder| {
-            let mut subject = Subject::new(decoder, arm.intervention.as_ref())?;
+            let mut subject = Subject::new(decoder, arm)?;
             self.run_arm(task, tokenizer, batch, arm, &mut subject)
         })
     }
 
     /// The records of one batch, compared with those of the first arm that leaves the model alone.
     fn gathered(&self, batch: &[Prepared], by_arm: &mut [ArmRecords]) -> Vec<Record> {
-        let alone = self.arms.iter().position(|arm| arm.intervention.is_none());
+        let alone = self.arms.iter().position(Arm::is_alone);
         if let Some(alone) = alone
             && let Some(((_, base), later)) = by_arm[alone..].split_first_mut()
         {
@@ -430,6 +431,7 @@ impl Experiment<'_> {
                 kl: None,
                 same_top: None,
                 tally: Vec::new(),
+                kv: None,
             };
             let log_probs = compared.get(row).map(Vec::as_slice).unwrap_or_default();
             for ((choice, tokens), &log_prob) in item.choices.iter().zip(choices).zip(log_probs) {
@@ -460,7 +462,7 @@ impl Experiment<'_> {
             }
         }
         if let Some(first) = records.first_mut() {
-            first.tally = subject.take_tally();
+            Did { tally: first.tally, kv: first.kv } = subject.take_did();
         }
         Ok((records, next))
     }

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use massval_disrupt::{Intervention, PromptInfo, SiteTally};
+use massval_disrupt::{PromptInfo, SiteTally};
 use massval_models::{Batch, Decoder, Job, LogitsAt};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::session::{divergence, log_prob, log_softmax, top};
-use crate::subject::{Subject, read};
-use crate::{Error, Result};
+use crate::subject::{Did, Subject, read};
+use crate::{Arm, Error, KvTally, Result};
 
 /// A stretch of text that is read in one pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct WindowScore {
     pub same_top: Option<usize>,
 }
 
-/// A text under one intervention, or undisturbed.
+/// A text under one arm.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TextScore {
@@ -45,6 +45,8 @@ pub struct TextScore {
     pub windows: Vec<WindowScore>,
     /// What the intervention did.
     pub tally: Vec<SiteTally>,
+    /// What rounding the cache did.
+    pub kv: Option<KvTally>,
 }
 
 impl TextScore {
@@ -81,8 +83,7 @@ impl TextScore {
     }
 }
 
-/// Scores a text under each of `arms` (`None` leaves the model alone), and compares those after an
-/// undisturbed first one with it.
+/// Scores a text under each of `arms`, and compares those after an undisturbed first one with it.
 ///
 /// A window is one prompt: what an intervention does to prompts it does to the window, and norms are taken
 /// over it. `progress` is told windows done and windows in all.
@@ -98,16 +99,16 @@ impl TextScore {
 pub fn score_text(
     decoder: &Decoder,
     windows: &[TextWindow],
-    arms: &[Option<Intervention>],
+    arms: &[Arm],
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<TextScore>> {
     if windows.is_empty() {
         return Err(Error::options("the text has no window; give more text or shorter windows"));
     }
     for arm in arms {
-        Subject::new(decoder, arm.as_ref())?; // before anything is computed
+        Subject::new(decoder, arm)?; // before anything is computed
     }
-    let mut scores = vec![TextScore { windows: Vec::new(), tally: Vec::new() }; arms.len()];
+    let mut scores = vec![(Vec::new(), Did::default()); arms.len()];
     let widest = windows.iter().map(|window| window.scored.len()).max().unwrap_or(0);
     // Logits, and a copy while they are read back.
     let bytes = 2 * (widest * decoder.config().vocab_size * size_of::<f32>()) as u64;
@@ -118,38 +119,37 @@ pub fn score_text(
     let mut undisturbed: Option<Vec<f32>> = None;
     for part in works.chunks(at_once) {
         progress(part.first().map_or(0, |(window, _)| *window), windows.len());
-        let job = |&(index, arm): &(usize, usize)| -> Job<'_, Result<(Vec<f32>, Vec<SiteTally>)>> {
-            let (window, arm) = (&windows[index], arms[arm].as_ref());
+        let job = |&(index, arm): &(usize, usize)| -> Job<'_, Result<(Vec<f32>, Did)>> {
+            let (window, arm) = (&windows[index], &arms[arm]);
             Box::new(move |decoder| {
                 let mut subject = Subject::new(decoder, arm)?;
                 let logits = window_logits(&mut subject, window, index)?;
-                Ok((logits, subject.take_tally()))
+                Ok((logits, subject.take_did()))
             })
         };
         let done = decoder.together(part.iter().map(job).collect());
         for (&(index, arm), done) in part.iter().zip(done) {
-            let (logits, tally) = done?;
-            let (score, intervention) = (&mut scores[arm], arms[arm].as_ref());
-            SiteTally::add(&mut score.tally, &tally);
-            if let (0, Some(intervention)) = (index, intervention) {
-                intervention.check_selected(&score.tally)?;
+            let (logits, did) = done?;
+            let (measured, total) = &mut scores[arm];
+            total.add(&did.tally, did.kv);
+            if index == 0 {
+                total.check_selected(&arms[arm])?;
             }
             if arm == 0 {
                 undisturbed = None;
             }
-            score.windows.push(measure(&logits, decoder, &windows[index], undisturbed.as_deref())?);
-            if intervention.is_none() && undisturbed.is_none() {
+            measured.push(measure(&logits, decoder, &windows[index], undisturbed.as_deref())?);
+            if arms[arm].is_alone() && undisturbed.is_none() {
                 undisturbed = Some(logits);
             }
         }
     }
     progress(windows.len(), windows.len());
-    for (arm, score) in arms.iter().zip(&scores) {
-        if let Some(intervention) = arm {
-            intervention.check(&score.tally)?;
-        }
-    }
-    Ok(scores)
+    let scored = |(arm, (windows, did)): (&Arm, (Vec<WindowScore>, Did))| {
+        did.check(arm)?;
+        Ok(TextScore { windows, tally: did.tally, kv: did.kv })
+    };
+    arms.iter().zip(scores).map(scored).collect()
 }
 
 /// One window, compared with nothing.

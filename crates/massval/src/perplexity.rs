@@ -77,8 +77,7 @@ pub fn perplexity(
         pieces: None,
     };
     let provenance = provenance(run, model.checkpoint(), input)?;
-    let interventions: Vec<_> = arms.iter().map(|arm| arm.intervention.clone()).collect();
-    let scores = score_text(model.decoder(), &windows, &interventions, progress)?;
+    let scores = score_text(model.decoder(), &windows, arms, progress)?;
 
     let arms = arms
         .iter()
@@ -122,7 +121,7 @@ fn measured(arm: &Arm, score: &TextScore, bootstrap: &Bootstrap) -> Result<Perpl
         }
     };
     Ok(PerplexityArm {
-        arm: described(arm, &score.tally)?,
+        arm: described(arm, &score.tally, score.kv)?,
         tokens: score.tokens(),
         mean_nll: score.mean_nll(),
         perplexity: score.perplexity(),

@@ -11,6 +11,7 @@ use massval::report::{html, table};
 use massval::{DisruptOptions, Run};
 
 use super::arms::arms;
+use super::kv::kv_arms;
 use super::model::{Loaded, check_folder};
 use crate::args::{Disrupt, TableFormat};
 use crate::output::{
@@ -26,7 +27,11 @@ pub fn run(args: Disrupt) -> Done {
         check_folder(folder)?;
     }
     let loaded = Loaded::new(&args.model)?;
-    let arms = arms(&args.intervention, loaded.model.checkpoint(), &[1])?;
+    let checkpoint = loaded.model.checkpoint();
+    let kv = kv_arms(&args.kv, checkpoint, args.intervention.seed)?;
+    let usual: &[u16] = if kv.is_empty() { &[1] } else { &[] };
+    let mut arms = arms(&args.intervention, checkpoint, usual)?;
+    arms.extend(kv);
     let tokens = ModelTokens::new(loaded.model.tokenizer()?, tokenizer_name(&args));
     let tasks = tasks(&args, &tokens)?;
     let options = RunOptions::default().with_full_answers(args.full_answers);
@@ -112,9 +117,10 @@ fn plan(experiment: &Experiment<'_>, estimate: &Estimate) -> Done {
         duration(estimate.seconds),
     ))?;
     for arm in &experiment.arms {
-        match &arm.intervention {
-            Some(intervention) => print(&format_args!("  {}: {intervention}", arm.name))?,
-            None => print(&format_args!("  {}: the model left alone", arm.name))?,
+        match (&arm.intervention, &arm.kv) {
+            (Some(intervention), _) => print(&format_args!("  {}: {intervention}", arm.name))?,
+            (None, Some(kv)) => print(&format_args!("  {}: {kv}", arm.name))?,
+            (None, None) => print(&format_args!("  {}: the model left alone", arm.name))?,
         }
     }
     Ok(())

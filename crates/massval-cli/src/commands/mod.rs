@@ -16,4 +16,5 @@ pub mod quantize;
 pub mod scan;
 
 mod arms;
+mod kv;
 mod model;

@@ -73,10 +73,7 @@ impl Attention {
         if qkv_only {
             return Ok(None);
         }
-        let (k, v) = match &mut pass.cache {
-            Some(cache) => cache.append(layer, k, v),
-            None => (k.seen, v.seen),
-        };
+        let (k, v) = pass.attended(layer, k, v)?;
         let looked_at = [Site::AttnScores, Site::Pattern].iter().any(|&s| pass.wants(layer, s));
         if !looked_at
             && self.is_plain(pass, k.dims()[2])

@@ -19,7 +19,7 @@ mod score;
 
 pub use activations::{ActivationHit, ActivationRule, ActivationsSection, LayerActivations};
 pub use any::AnyResult;
-pub use arm::{Arm, ArmRole, Interval, SiteSelected, SweepPoint};
+pub use arm::{Arm, ArmRole, Interval, Rounded, SiteSelected, SweepPoint};
 pub use detect::{DetectResult, SkippedEntry, TensorSource, TensorVerdict};
 pub use disrupt::{Cell, Comparison, DisruptResult, EffectSize, Progress, TaskInfo, TaskSide};
 pub use perplexity::{PerplexityArm, PerplexityResult, WindowNll, WindowRule};

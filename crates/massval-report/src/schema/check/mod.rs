@@ -74,6 +74,11 @@ fn arms<'a>(field: impl Fn(usize) -> String, arms: impl Iterator<Item = &'a Arm>
             finite(name("channels_per_head"), selected.channels_per_head)?;
             share(name("share"), selected.share)?;
         }
+        for (j, rounded) in arm.rounded.iter().enumerate() {
+            let name = |name: &str| format!("{}.rounded[{j}].{name}", field(i));
+            share(name("exact"), rounded.exact)?;
+            finite(name("relative_error"), rounded.relative_error)?;
+        }
     }
     Ok(())
 }
