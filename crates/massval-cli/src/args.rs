@@ -1,8 +1,10 @@
 //! The command line's arguments.
 
+mod compare;
 mod data;
 mod kv;
 mod quantize;
+mod sensitivity;
 
 use std::path::PathBuf;
 
@@ -13,9 +15,11 @@ use massval::detect::{Criterion, Layout};
 use massval::disruption::{Indices, Operator, Positions, Preset, Selection, When};
 use massval::hooks::Site;
 
+pub use compare::Compare;
 pub use data::Data;
 pub use kv::{KvArgs, KvBits};
 pub use quantize::{AlphaArg, CalibrationArgs, Convert, Quantize, format as quantized_format};
+pub use sensitivity::Sensitivity;
 
 /// Find the massive values in a language model's attention.
 #[derive(Debug, Parser)]
@@ -40,6 +44,10 @@ pub enum Command {
     Disrupt(Disrupt),
     /// Perplexity of a text, with channels disrupted and without
     Perplexity(Perplexity),
+    /// Which layers quantization will hurt: told before, measured after, written as a recipe
+    Sensitivity(Sensitivity),
+    /// Full precision against rounded weights, massive channels protected and not: tasks, perplexity
+    Compare(Compare),
     /// Continue a text, greedily or sampled
     Generate(Generate),
     /// Write a model with weights of 2 to 8 bits, as a Hugging Face folder that others load

@@ -77,7 +77,7 @@ impl Experiment<'_> {
             let read: usize = timed.iter().map(|item| item.tokens.len()).sum();
             for (arm, stands_for) in self.timed_arms() {
                 let Some(arm) = self.arms.get(arm) else { continue };
-                let mut subject = Subject::new(self.model.decoder(), arm)?;
+                let mut subject = Subject::new(self.decoder(arm)?, arm)?;
                 let begun = now();
                 self.run_arm(task, tokenizer, &timed, arm, &mut subject)?;
                 seconds += (now() - begun) * stands_for * all / read.max(1) as f64;

@@ -1,11 +1,11 @@
 //! Running arms on tasks: batches of items, each prompt read once for each arm.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use massval_disrupt::{Intervention, Positions, PromptInfo, When};
 use massval_models::tokenizer::Tokenizer;
-use massval_models::{GenerateOptions, Job, Model};
+use massval_models::{Decoder, GenerateOptions, Job, Model};
 
 use crate::estimate::LOOKED_AT;
 use crate::prompt::Prepared;
@@ -27,6 +27,8 @@ pub struct Experiment<'m> {
     pub arms: Vec<Arm>,
     /// How they are run.
     pub options: RunOptions,
+    /// The decoders of the arms that have weights of their own, by the arms' names.
+    pub decoders: BTreeMap<String, &'m Decoder>,
 }
 
 /// How an experiment is run. Nothing here changes a result, but for rounding.
@@ -61,6 +63,21 @@ impl RunOptions {
 type ArmRecords = (Vec<Record>, Vec<Vec<f32>>);
 
 impl Experiment<'_> {
+    /// The decoder that an arm is run on.
+    ///
+    /// # Errors
+    /// [`Error::Options`] if the arm has weights of its own and nobody gave them, or the other way round.
+    pub(crate) fn decoder(&self, arm: &Arm) -> Result<&Decoder> {
+        match (&arm.weights, self.decoders.get(&arm.name)) {
+            (None, None) => Ok(self.model.decoder()),
+            (Some(_), Some(decoder)) => Ok(decoder),
+            _ => Err(Error::options(format!(
+                "arm {} and the decoder that was given for it are at odds over its weights",
+                arm.name
+            ))),
+        }
+    }
+
     /// How many items are asked for, over all tasks.
     #[must_use]
     pub fn items(&self) -> usize {
@@ -152,7 +169,7 @@ impl Experiment<'_> {
         unique("column", columns.map(|column| column.name.as_str()))?;
         unique("arm", self.arms.iter().map(|arm| arm.name.as_str()))?;
         for arm in &self.arms {
-            Subject::new(self.model.decoder(), arm)?;
+            Subject::new(self.decoder(arm)?, arm)?;
         }
         let decodes = self.tasks.iter().any(|task| task.ask.write > 1 || task.ask.compare);
         if let Some(arm) = self.arms.iter().find(|arm| acts(arm, |i| i.when == When::Decode))
@@ -209,7 +226,7 @@ impl Experiment<'_> {
         let (mut finished, all) = (done, self.items());
         let mut skip = done;
         for arm in &self.arms {
-            Subject::new(self.model.decoder(), arm)?; // before anything is computed
+            Subject::new(self.decoder(arm)?, arm)?; // before anything is computed
         }
         let tokenizer = self.model.tokenizer()?;
         progress(finished, all);
@@ -325,8 +342,15 @@ impl Experiment<'_> {
         );
         let mut done = Vec::with_capacity(works.len());
         for part in works.chunks(at_once) {
-            let jobs = part.iter().map(|&(batch, arm)| self.job(task, tokenizer, batch, arm));
-            for (&(_, arm), result) in part.iter().zip(decoder.together(jobs.collect())) {
+            // Those that share a decoder go through its layers together.
+            let shared = part.chunk_by(|a, b| a.1.weights.is_none() && b.1.weights.is_none());
+            let mut results = Vec::with_capacity(part.len());
+            for part in shared {
+                let Some((_, arm)) = part.first() else { continue };
+                let jobs = part.iter().map(|&(batch, arm)| self.job(task, tokenizer, batch, arm));
+                results.extend(self.decoder(arm)?.together(jobs.collect()));
+            }
+            for (&(_, arm), result) in part.iter().zip(results) {
                 let (records, next) = result?;
                 // A later one than the first batch is not checked: items differ.
                 if let (true, Some(record)) =

@@ -30,7 +30,7 @@ mod summary;
 mod task;
 mod text;
 
-pub use arm::Arm;
+pub use arm::{Arm, ArmWeights};
 pub use error::{Error, Result};
 pub use estimate::Estimate;
 pub use experiment::{Experiment, RunOptions};
@@ -41,4 +41,4 @@ pub use record::{Answer, End, Record};
 pub use subject::target;
 pub use summary::{CellSummary, Compared, DIVERSITY_N, Resampled, Summary};
 pub use task::{Ask, Column, Metric, Task};
-pub use text::{TextScore, TextWindow, WindowScore, score_text};
+pub use text::{Scored, TextScore, TextWindow, WindowScore, score_decoders, score_text};

@@ -83,6 +83,23 @@ impl TextScore {
     }
 }
 
+/// A decoder, and what an arm does to it.
+#[derive(Debug, Clone)]
+pub struct Scored<'m> {
+    /// The decoder.
+    pub decoder: &'m Decoder,
+    /// What is done to it.
+    pub arm: Arm,
+}
+
+impl<'m> Scored<'m> {
+    /// A decoder as it is.
+    #[must_use]
+    pub fn alone(decoder: &'m Decoder) -> Self {
+        Self { decoder, arm: Arm::none() }
+    }
+}
+
 /// Scores a text under each of `arms`, and compares those after an undisturbed first one with it.
 ///
 /// A window is one prompt: what an intervention does to prompts it does to the window, and norms are taken
@@ -102,54 +119,80 @@ pub fn score_text(
     arms: &[Arm],
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<TextScore>> {
+    let scored: Vec<_> = arms.iter().map(|arm| Scored { decoder, arm: arm.clone() }).collect();
+    score_decoders(&scored, windows, progress)
+}
+
+/// As [`score_text`], of decoders with the same vocabulary: a model, and others that it has become by changing its
+/// weights. They are compared with the first that nothing is done to.
+///
+/// # Errors
+/// As [`score_text`], and [`Error::Options`] for another vocabulary than the first decoder's, or no decoder.
+pub fn score_decoders(
+    scored: &[Scored<'_>],
+    windows: &[TextWindow],
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<TextScore>> {
+    let Some(decoder) = scored.first().map(|first| first.decoder) else {
+        return Err(Error::options("no decoder is to be scored"));
+    };
+    let vocab = decoder.config().vocab_size;
+    if scored.iter().any(|other| other.decoder.config().vocab_size != vocab) {
+        return Err(Error::options("decoders of different vocabularies cannot be compared"));
+    }
     if windows.is_empty() {
         return Err(Error::options("the text has no window; give more text or shorter windows"));
     }
-    for arm in arms {
+    for Scored { decoder, arm } in scored {
         Subject::new(decoder, arm)?; // before anything is computed
     }
-    let mut scores = vec![(Vec::new(), Did::default()); arms.len()];
+    let mut scores = vec![(Vec::new(), Did::default()); scored.len()];
     let widest = windows.iter().map(|window| window.scored.len()).max().unwrap_or(0);
     // Logits, and a copy while they are read back.
     let bytes = 2 * (widest * decoder.config().vocab_size * size_of::<f32>()) as u64;
     let at_once = decoder.jobs_at_once(bytes);
     let works: Vec<(usize, usize)> = (0..windows.len())
-        .flat_map(|window| (0..arms.len()).map(move |arm| (window, arm)))
+        .flat_map(|window| (0..scored.len()).map(move |arm| (window, arm)))
         .collect();
     let mut undisturbed: Option<Vec<f32>> = None;
     for part in works.chunks(at_once) {
         progress(part.first().map_or(0, |(window, _)| *window), windows.len());
         let job = |&(index, arm): &(usize, usize)| -> Job<'_, Result<(Vec<f32>, Did)>> {
-            let (window, arm) = (&windows[index], &arms[arm]);
+            let (window, arm) = (&windows[index], &scored[arm].arm);
             Box::new(move |decoder| {
                 let mut subject = Subject::new(decoder, arm)?;
                 let logits = window_logits(&mut subject, window, index)?;
                 Ok((logits, subject.take_did()))
             })
         };
-        let done = decoder.together(part.iter().map(job).collect());
+        // Those that share a decoder go through its layers together.
+        let shared = part.chunk_by(|a, b| std::ptr::eq(scored[a.1].decoder, scored[b.1].decoder));
+        let done = shared.flat_map(|part| {
+            let jobs = part.iter().map(job).collect();
+            part.first().map_or_else(Vec::new, |first| scored[first.1].decoder.together(jobs))
+        });
         for (&(index, arm), done) in part.iter().zip(done) {
             let (logits, did) = done?;
             let (measured, total) = &mut scores[arm];
             total.add(&did.tally, did.kv);
             if index == 0 {
-                total.check_selected(&arms[arm])?;
+                total.check_selected(&scored[arm].arm)?;
             }
             if arm == 0 {
                 undisturbed = None;
             }
             measured.push(measure(&logits, decoder, &windows[index], undisturbed.as_deref())?);
-            if arms[arm].is_alone() && undisturbed.is_none() {
+            if scored[arm].arm.is_alone() && undisturbed.is_none() {
                 undisturbed = Some(logits);
             }
         }
     }
     progress(windows.len(), windows.len());
-    let scored = |(arm, (windows, did)): (&Arm, (Vec<WindowScore>, Did))| {
-        did.check(arm)?;
+    let finished = |(scored, (windows, did)): (&Scored<'_>, (Vec<WindowScore>, Did))| {
+        did.check(&scored.arm)?;
         Ok(TextScore { windows, tally: did.tally, kv: did.kv })
     };
-    arms.iter().zip(scores).map(scored).collect()
+    scored.iter().zip(scores).map(finished).collect()
 }
 
 /// One window, compared with nothing.

@@ -74,6 +74,7 @@ fn alternatives_after_one_pass_equal_passes_of_their_own() {
         tasks: vec![task],
         arms: vec![Arm::none(), Arm::new("top", top)],
         options: RunOptions::default(),
+        decoders: Default::default(),
     };
     experiment.check().unwrap();
     let mut records = Vec::new();

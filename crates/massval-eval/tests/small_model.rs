@@ -26,6 +26,7 @@ fn experiment(model: &Model, interventions: Vec<Intervention>) -> Experiment<'_>
         tasks: vec![Task::new(Box::new(capitals), Some(20), 4).unwrap()],
         arms: std::iter::once(Arm::none()).chain(arms).collect(),
         options: RunOptions::default(),
+        decoders: Default::default(),
     }
 }
 

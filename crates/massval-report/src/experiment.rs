@@ -60,7 +60,11 @@ pub(crate) fn arm_line(arm: &Arm) -> String {
         format!("; squared error of {} {error} %{exact}", plain(&rounded.what))
     });
     let rounded: String = rounded.collect();
-    format!("{}: {}{rounded}", plain(&arm.name), plain(&arm.sentence))
+    let left = arm
+        .massive_norm
+        .map(|left| format!("; {} % of the massive values' norm is left", percent(left)));
+    let left = left.unwrap_or_default();
+    format!("{}: {}{rounded}{left}", plain(&arm.name), plain(&arm.sentence))
 }
 
 /// A task as `name (side): what an item is, how it is scored`.

@@ -160,6 +160,10 @@ pub(crate) fn described(
     let kv = kv.unwrap_or_default();
     let rounded = [("keys", kv.keys), ("values", kv.values)].into_iter();
     let rounded = rounded.filter(|(_, report)| report.entries > 0);
+    let weights = arm.weights.as_ref().and_then(|weights| {
+        let (what, exact) = ("weights".to_owned(), weights.exact);
+        Some(Rounded { what, exact, relative_error: weights.relative_error? })
+    });
     Ok(schema::Arm {
         name: arm.name.clone(),
         role,
@@ -167,7 +171,8 @@ pub(crate) fn described(
         intervention: Some(value(arm)?),
         sweep: arm.intervention.as_ref().and_then(|i| sweep(i, role)),
         selected: selected.collect(),
-        rounded: rounded.map(|(what, report)| rounded_as(what, report)).collect(),
+        rounded: rounded.map(|(what, report)| rounded_as(what, report)).chain(weights).collect(),
+        massive_norm: None,
     })
 }
 
@@ -176,27 +181,36 @@ fn sentence(arm: &Arm) -> String {
     let parts = [
         arm.intervention.as_ref().map(ToString::to_string),
         arm.kv.as_ref().map(ToString::to_string),
+        arm.weights.as_ref().map(|weights| weights.sentence.clone()),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// What is done, as a value: an intervention by itself as it is, anything else under its name.
 fn value(arm: &Arm) -> Result<serde_json::Value> {
-    let value = match (&arm.intervention, &arm.kv) {
-        (Some(intervention), None) => serde_json::to_value(intervention),
-        (intervention, Some(kv)) => {
-            serde_json::to_value(Parts { intervention: intervention.as_ref(), kv })
+    let Arm { name, intervention, kv, weights } = arm;
+    let value = match (intervention, kv, weights) {
+        (Some(intervention), None, None) => serde_json::to_value(intervention),
+        _ => {
+            let weights = weights.as_ref().map(|weights| &weights.value);
+            serde_json::to_value(Parts {
+                intervention: intervention.as_ref(),
+                kv: kv.as_ref(),
+                weights,
+            })
         }
-        (None, None) => return Ok(serde_json::Value::Null),
     };
-    value.map_err(|error| Error::Input(format!("arm {}: {error}", arm.name)))
+    value.map_err(|error| Error::Input(format!("arm {name}: {error}")))
 }
 
 #[derive(serde::Serialize)]
 struct Parts<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     intervention: Option<&'a Intervention>,
-    kv: &'a massval_eval::KvRounding,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kv: Option<&'a massval_eval::KvRounding>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weights: Option<&'a serde_json::Value>,
 }
 
 fn sweep(intervention: &Intervention, role: ArmRole) -> Option<SweepPoint> {

@@ -67,10 +67,20 @@ fn matches(arm: &Arm, control: &Arm) -> bool {
 
 /// Whether an arm rounds like the control, but for its massive channels, which it keeps.
 fn keeps_less(arm: &Arm, control: &Arm) -> bool {
-    let (Some(a), Some(b)) = (&arm.kv, &control.kv) else { return false };
-    let is_massive = a.kept.as_ref().is_some_and(|kept| kept.what == "massive");
-    let same = KvRounding { kept: a.kept.clone(), ..b.clone() };
-    is_massive && a.kept != b.kept && same == *a && arm.intervention == control.intervention
+    if arm.intervention != control.intervention {
+        return false;
+    }
+    match (&arm.kv, &control.kv, &arm.weights, &control.weights) {
+        (Some(a), Some(b), None, None) => {
+            let is_massive = a.kept.as_ref().is_some_and(|kept| kept.what == "massive");
+            let same = KvRounding { kept: a.kept.clone(), ..b.clone() };
+            is_massive && a.kept != b.kept && same == *a
+        }
+        (None, None, Some(a), Some(b)) => {
+            a.kept.as_deref() == Some("massive") && a.kept != b.kept && a.family == b.family
+        }
+        _ => false,
+    }
 }
 
 fn comparison(column: &Column, [_, arm, against]: [&str; 3], compared: &Compared) -> Comparison {

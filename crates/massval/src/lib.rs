@@ -56,8 +56,11 @@ mod provenance;
 pub mod quantize;
 mod scan;
 mod scan_plan;
+mod sensitivity;
+mod surviving;
 mod tasks;
 mod watch;
+mod weight_arms;
 
 pub use massval_data as data;
 pub use massval_detect as detect;
@@ -82,4 +85,8 @@ pub use perplexity::{PerplexityOptions, perplexity};
 pub use provenance::{Run, provenance};
 pub use scan::{NormCollector, ScanOptions, scan, scan_run};
 pub use scan_plan::{ScanPlan, scan_plan};
+pub use sensitivity::{
+    SensitivityOf, SensitivityOptions, sensitivity, sensitivity_recipe, treatment,
+};
 pub use tasks::task;
+pub use weight_arms::{WeightArmOptions, WeightArms, compare_weights, weight_arms};

@@ -1,5 +1,6 @@
 //! `massval disrupt`.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use massval::data::catalog::Spec;
@@ -35,7 +36,8 @@ pub fn run(args: Disrupt) -> Done {
     let tokens = ModelTokens::new(loaded.model.tokenizer()?, tokenizer_name(&args));
     let tasks = tasks(&args, &tokens)?;
     let options = RunOptions::default().with_full_answers(args.full_answers);
-    let experiment = Experiment { model: &loaded.model, tasks, arms, options };
+    let decoders = BTreeMap::new();
+    let experiment = Experiment { model: &loaded.model, tasks, arms, options, decoders };
     let mut options = DisruptOptions::default();
     let seed = args.intervention.seed;
     options.bootstrap = Bootstrap { level: args.confidence, seed, ..Bootstrap::default() };

@@ -13,6 +13,9 @@
 //! | [`sweep`] | accuracy over the number of disturbed channels |
 //! | [`diversity_bars`] | n-gram diversity of the answers by arm |
 //! | [`perplexity_bars`], [`text_perplexity_bars`] | perplexity by arm, on tasks and on a text |
+//! | [`normalised_bars`] | accuracy over that of the best method, by method of quantization |
+//!
+//! [`massive_norm_bars`] is none of the paper's: how much of the massive values each method leaves.
 
 mod bars;
 mod canvas;
@@ -29,7 +32,10 @@ use std::path::Path;
 use plotters::backend::{BitMapBackend, DrawingBackend, RGBPixel, SVGBackend};
 use plotters::drawing::IntoDrawingArea;
 
-pub use disrupt::{accuracy_bars, diversity_bars, perplexity_bars, text_perplexity_bars};
+pub use disrupt::{
+    accuracy_bars, diversity_bars, massive_norm_bars, normalised_bars, perplexity_bars,
+    text_perplexity_bars,
+};
 pub use emergence::emergence;
 pub use heatmap::{HeatmapOptions, NormPanel, heatmap, norm_panels};
 pub use surface::{SurfaceOptions, surface};

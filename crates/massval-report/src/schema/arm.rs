@@ -16,6 +16,7 @@ use serde_json::Value;
 ///     sweep: Some(SweepPoint { series: "massive, mean".into(), channels_per_head: 1 }),
 ///     selected: Vec::new(),
 ///     rounded: Vec::new(),
+///     massive_norm: None,
 /// };
 /// assert_eq!(Arm::baseline("none").role, ArmRole::None);
 /// assert!(arm.intervention.is_some());
@@ -42,6 +43,9 @@ pub struct Arm {
     /// What was rounded to few bits, and how far from it that is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rounded: Vec<Rounded>,
+    /// Norm of the channels that are massive in the model left alone, over what it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub massive_norm: Option<f64>,
 }
 
 /// Numbers that an arm rounded to few bits.
@@ -106,6 +110,7 @@ impl Arm {
             sweep: None,
             selected: Vec::new(),
             rounded: Vec::new(),
+            massive_norm: None,
         }
     }
 }

@@ -54,6 +54,7 @@ fn arms() -> Vec<Arm> {
             sweep: Some(SweepPoint { series: role.as_str().to_owned(), channels_per_head: k }),
             selected: disrupted(role, k),
             rounded: Vec::new(),
+            massive_norm: None,
         }
     };
     CORRECT.iter().map(arm).collect()
