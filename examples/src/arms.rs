@@ -1,12 +1,15 @@
 //! The arms of the training experiment: what differs between them, and how one is trained and disrupted.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
 use burn::tensor::Device;
 use massval::eval::{Experiment, ModelTokens, RunOptions};
 use massval::models::Model;
-use massval::train::{Entry, Error, Event, Norm, Position, TargetVariance, TrainConfig, Trainer, read_log};
+use massval::train::{
+    Entry, Error, Event, Norm, Position, TargetVariance, TrainConfig, Trainer, read_log,
+};
 use massval::{DisruptOptions, Result, Run};
 use serde::Serialize;
 
@@ -38,7 +41,12 @@ impl FromStr for TrainingArm {
             "none" => return Ok(Self::None),
             _ => {}
         }
-        let known = || format!("no arm is called {name}; known are learned, rope, none, {}", MITIGATIONS.join(", "));
+        let known = || {
+            format!(
+                "no arm is called {name}; known are learned, rope, none, {}",
+                MITIGATIONS.join(", ")
+            )
+        };
         let found = MITIGATIONS.into_iter().find(|mitigation| *mitigation == name);
         found.map(Self::RopeWith).ok_or_else(known)
     }
@@ -74,7 +82,8 @@ impl TrainingArm {
                     "lir" => config.mitigations.layer_index_init = true,
                     // The paper's targets are half of its init, for DyT all of it.
                     _ => {
-                        let std = config.model.init_std * if mitigations.contains("dyt") { 1.0 } else { 0.5 };
+                        let std = config.model.init_std
+                            * if mitigations.contains("dyt") { 1.0 } else { 0.5 };
                         let target = TargetVariance { std, ..TargetVariance::default() };
                         config.mitigations.target_variance = Some(target);
                     }
@@ -98,7 +107,12 @@ impl TrainingArm {
         let mut trainer = Trainer::new(self.config(preset, seed), folder, device)?;
         trainer.run(&mut |event| {
             if let Event::Measured(measurement) = event {
-                eprintln!("{} seed {seed}: step {}, loss {:.3}", self.name(), measurement.step, measurement.loss);
+                eprintln!(
+                    "{} seed {seed}: step {}, loss {:.3}",
+                    self.name(),
+                    measurement.step,
+                    measurement.loss
+                );
             }
         })?;
         read_log(&folder.join("log.jsonl"))
@@ -152,7 +166,8 @@ pub fn disrupted(
     for arm in &mut arms {
         arm.intervention = arm.intervention.take().map(|intervention| intervention.at(&sites));
     }
-    let experiment = Experiment { model: &model, tasks, arms, options: RunOptions::default() };
+    let (options, decoders) = (RunOptions::default(), BTreeMap::new());
+    let experiment = Experiment { model: &model, tasks, arms, options, decoders };
     let run = Run { dtype: "f32".to_owned(), threads: 1, ..Run::default() };
     let result = massval::disrupt(&experiment, &run, &DisruptOptions::default(), &mut |_, _| {})?;
     let found = result.cells.iter().map(|cell| Disrupted {
@@ -162,7 +177,7 @@ pub fn disrupted(
         task: cell.task.clone(),
         accuracy: cell.score.accuracy,
         interval: [cell.score.interval.low, cell.score.interval.high],
-        items: cell.score.items,
+        items: cell.score.n,
     });
     Ok(found.collect())
 }

@@ -12,8 +12,8 @@ mod drawing;
 mod session;
 mod trial;
 
-pub use arms::{Disrupted, TrainingArm, disrupted};
 pub use args::{ExperimentArgs, FigureArgs, SourceArgs};
+pub use arms::{Disrupted, TrainingArm, disrupted};
 pub use drawing::{
     Drawing, PairEnergyChange, before_after_rope, emergence, heatmaps, key_cache_surfaces,
     largest_pair_energy_change,

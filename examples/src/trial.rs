@@ -1,6 +1,7 @@
 //! An experiment: a loaded model, the arms it is put under, the tasks it is asked, and what is left
 //! of it in files.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -8,13 +9,14 @@ use massval::data::catalog::Spec;
 use massval::data::windows::{Tail, Windows};
 use massval::disruption::{Intervention, Operator, Selection};
 use massval::eval::stats::Bootstrap;
-use massval::eval::{Arm, Experiment, Form, ModelTokens, RunOptions};
-use massval::models::Model;
+use massval::eval::{Arm, Experiment, Form, ModelTokens, RunOptions, Task};
 use massval::models::tensorfile::atomic_write;
+use massval::models::{Batch, Model};
+use massval::quantize::{CalibrationOptions, CalibrationRecord, CalibrationSet, calibrate};
 use massval::report::figure::Figure;
 use massval::report::schema::{DisruptResult, PerplexityResult};
 use massval::report::table::{self, TableStyle};
-use massval::{DisruptOptions, PerplexityOptions, Result, Run};
+use massval::{DisruptOptions, PerplexityOptions, Result, Run, WeightArmOptions};
 
 use crate::session::{load, model_name, run};
 use crate::{Drawing, ExperimentArgs};
@@ -144,11 +146,25 @@ impl Trial {
         arms: Vec<Arm>,
         answer_tokens: Option<usize>,
     ) -> Result<DisruptResult> {
-        let ExperimentArgs { limit, seed, chat, .. } = self.args;
         let tokens = ModelTokens::new(self.model.tokenizer()?, self.model_name());
+        let tasks = self.made(tasks, &tokens, answer_tokens)?;
+        let options = RunOptions::default().with_full_answers(answer_tokens.is_some());
+        let decoders = BTreeMap::new();
+        let experiment = Experiment { model: &self.model, tasks, arms, options, decoders };
+        let options = self.disrupt_options();
+        massval::disrupt(&experiment, &self.run(), &options, &mut progress("items"))
+    }
+
+    fn made<'a>(
+        &self,
+        tasks: &[NamedTask],
+        tokens: &'a ModelTokens<'a>,
+        answer_tokens: Option<usize>,
+    ) -> Result<Vec<Task<'a>>> {
+        let ExperimentArgs { limit, seed, chat, .. } = self.args;
         let mut made = Vec::with_capacity(tasks.len());
         for NamedTask { name, spec } in tasks {
-            let mut task = massval::task(spec, Some(limit as usize), Some(seed), &tokens)?;
+            let mut task = massval::task(spec, Some(limit as usize), Some(seed), tokens)?;
             task.form = Form { chat, system: None };
             if let Some(most) = answer_tokens
                 && task.ask.write > 0
@@ -158,13 +174,15 @@ impl Trial {
             task.rename(name);
             made.push(task);
         }
-        let options = RunOptions::default().with_full_answers(answer_tokens.is_some());
-        let experiment = Experiment { model: &self.model, tasks: made, arms, options };
+        Ok(made)
+    }
+
+    fn disrupt_options(&self) -> DisruptOptions {
         let mut options = DisruptOptions::default();
         options.bootstrap = self.bootstrap();
         options.folder = self.args.run.clone();
         options.resume = self.args.resume;
-        massval::disrupt(&experiment, &self.run(), &options, &mut progress("items"))
+        options
     }
 
     /// Perplexity of a text file under the arms, in windows of `window` tokens side by side.
@@ -177,13 +195,51 @@ impl Trial {
         window: Option<usize>,
         arms: &[Arm],
     ) -> Result<PerplexityResult> {
-        let usual = || self.positions().map_or(WINDOW, |positions| positions.min(WINDOW));
-        let mut windows = Windows::new(window.unwrap_or_else(usual));
-        windows.tail = Tail::Keep;
-        let mut options = PerplexityOptions::new(windows);
-        options.bootstrap = self.bootstrap();
+        let options = self.windows(window);
         let progress = &mut progress("windows");
         massval::perplexity(&self.model, &self.run(), text, arms, &options, progress)
+    }
+
+    /// Runs arms with rounded weights on the tasks, and measures the perplexity of a text file.
+    ///
+    /// # Errors
+    /// What [`massval::weight_arms`] and [`massval::compare_weights`] refuse.
+    pub fn compare_weights(
+        &self,
+        tasks: &[NamedTask],
+        options: &WeightArmOptions,
+        text: &Path,
+    ) -> Result<(DisruptResult, Option<PerplexityResult>)> {
+        let run = self.run();
+        let weights = massval::weight_arms(&self.model, &run, options, &mut progress("arms"))?;
+        let tokens = ModelTokens::new(self.model.tokenizer()?, self.model_name());
+        let experiment = Experiment {
+            model: &self.model,
+            tasks: self.made(tasks, &tokens, None)?,
+            arms: weights.arms.clone(),
+            options: RunOptions::default(),
+            decoders: weights.borrowed(),
+        };
+        let text_options = self.windows(None);
+        let text = Some((text, &text_options));
+        let progress = &mut progress("items");
+        massval::compare_weights(&experiment, &run, &self.disrupt_options(), text, progress)
+    }
+
+    /// A text to calibrate with.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is too short.
+    pub fn calibration(
+        &self,
+        path: &Path,
+        samples: usize,
+        length: usize,
+    ) -> Result<(Vec<Batch>, CalibrationRecord)> {
+        let set = CalibrationSet::File { path: path.to_owned(), field: None };
+        let mut options = CalibrationOptions::new(set);
+        (options.samples, options.length) = (samples, length);
+        calibrate(&self.model, &options)
     }
 
     /// What the model is called in titles: its file or folder.
@@ -250,6 +306,16 @@ impl Trial {
         write_json(&path)?;
         println!("{}", path.display());
         Ok(())
+    }
+
+    /// A text in windows side by side.
+    fn windows(&self, window: Option<usize>) -> PerplexityOptions {
+        let usual = || self.positions().map_or(WINDOW, |positions| positions.min(WINDOW));
+        let mut windows = Windows::new(window.unwrap_or_else(usual));
+        windows.tail = Tail::Keep;
+        let mut options = PerplexityOptions::new(windows);
+        options.bootstrap = self.bootstrap();
+        options
     }
 
     fn bootstrap(&self) -> Bootstrap {

@@ -1,7 +1,10 @@
 //! The command line's arguments.
 
+mod compare;
 mod data;
+mod kv;
 mod quantize;
+mod sensitivity;
 #[cfg(feature = "train")]
 mod train;
 
@@ -14,8 +17,11 @@ use massval::detect::{Criterion, Layout};
 use massval::disruption::{Indices, Operator, Positions, Preset, Selection, When};
 use massval::hooks::Site;
 
+pub use compare::Compare;
 pub use data::Data;
+pub use kv::{KvArgs, KvBits};
 pub use quantize::{AlphaArg, CalibrationArgs, Convert, Quantize, format as quantized_format};
+pub use sensitivity::Sensitivity;
 #[cfg(feature = "train")]
 pub use train::{Mitigation, Positions as TrainPositions, Train};
 
@@ -42,6 +48,10 @@ pub enum Command {
     Disrupt(Disrupt),
     /// Perplexity of a text, with channels disrupted and without
     Perplexity(Perplexity),
+    /// Which layers quantization will hurt: told before, measured after, written as a recipe
+    Sensitivity(Sensitivity),
+    /// Full precision against rounded weights, massive channels protected and not: tasks, perplexity
+    Compare(Compare),
     /// Continue a text, greedily or sampled
     Generate(Generate),
     /// Write a model with weights of 2 to 8 bits, as a Hugging Face folder that others load
@@ -323,6 +333,8 @@ pub struct Disrupt {
     pub full_answers: bool,
     #[command(flatten)]
     pub intervention: InterventionArgs,
+    #[command(flatten)]
+    pub kv: KvArgs,
     /// Level of the confidence intervals
     #[arg(long, default_value_t = 0.95, value_name = "P", value_parser = level)]
     pub confidence: f64,
@@ -382,6 +394,8 @@ pub struct Perplexity {
     pub windows: Option<u32>,
     #[command(flatten)]
     pub intervention: InterventionArgs,
+    #[command(flatten)]
+    pub kv: KvArgs,
     /// Write the result as JSON to this file, too
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         Command::Logits(args) => commands::logits::run(args),
         Command::Disrupt(args) => commands::disrupt::run(args),
         Command::Perplexity(args) => commands::perplexity::run(args),
+        Command::Sensitivity(args) => commands::sensitivity::run(args),
+        Command::Compare(args) => commands::compare::run(args),
         Command::Generate(args) => commands::generate::run(args),
         Command::Quantize(args) => commands::quantize::run(*args),
         Command::Convert(args) => commands::convert::run(&args),

@@ -12,6 +12,8 @@ const COMMANDS: &[&str] = &[
     "logits",
     "disrupt",
     "perplexity",
+    "sensitivity",
+    "compare",
     "generate",
     "quantize",
     "convert",

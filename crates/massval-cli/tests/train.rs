@@ -53,7 +53,8 @@ fn a_training_leaves_a_model_that_scans_and_disrupts() {
     for file in ["train.json", "log.jsonl", "training.json", "training.svg", "model/config.json"] {
         assert!(run.join(file).is_file(), "{file}");
     }
-    let record: Value = serde_json::from_slice(&fs::read(run.join("training.json")).unwrap()).unwrap();
+    let record: Value =
+        serde_json::from_slice(&fs::read(run.join("training.json")).unwrap()).unwrap();
     assert_eq!(record["config"]["model"]["position"]["kind"], "learned");
     assert_eq!(record["last"]["step"], 6);
 
@@ -149,9 +150,9 @@ fn without_a_model_the_carried_one_is_disrupted() {
     let result: Value = serde_json::from_str(&json).unwrap();
     let accuracy = |arm: &str, task: &str| {
         let cells = result["cells"].as_array().unwrap();
-        let cell = cells.iter().find(|cell| {
-            cell["arm"] == arm && cell["task"].as_str().unwrap().starts_with(task)
-        });
+        let cell = cells
+            .iter()
+            .find(|cell| cell["arm"] == arm && cell["task"].as_str().unwrap().starts_with(task));
         cell.unwrap_or_else(|| panic!("no {arm} {task}"))["score"]["accuracy"].as_f64().unwrap()
     };
     assert!(accuracy("none", "small_passkey") > 0.95);

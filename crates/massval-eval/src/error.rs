@@ -60,6 +60,9 @@ pub enum Error {
     /// The intervention.
     #[error(transparent)]
     Disrupt(#[from] massval_disrupt::Error),
+    /// How something is rounded.
+    #[error(transparent)]
+    Quant(#[from] massval_quant::Error),
     /// The model.
     #[error(transparent)]
     Model(#[from] massval_models::Error),

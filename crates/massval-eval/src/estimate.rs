@@ -77,7 +77,7 @@ impl Experiment<'_> {
             let read: usize = timed.iter().map(|item| item.tokens.len()).sum();
             for (arm, stands_for) in self.timed_arms() {
                 let Some(arm) = self.arms.get(arm) else { continue };
-                let mut subject = Subject::new(self.model.decoder(), arm.intervention.as_ref())?;
+                let mut subject = Subject::new(self.decoder(arm)?, arm)?;
                 let begun = now();
                 self.run_arm(task, tokenizer, &timed, arm, &mut subject)?;
                 seconds += (now() - begun) * stands_for * all / read.max(1) as f64;
@@ -108,7 +108,7 @@ impl Experiment<'_> {
     fn timed_arms(&self) -> Vec<(usize, f64)> {
         let of_kind = |disturbed: bool| {
             let arms = self.arms.iter().enumerate();
-            let arms = arms.filter(|(_, arm)| arm.intervention.is_some() == disturbed);
+            let arms = arms.filter(|(_, arm)| arm.is_alone() != disturbed);
             arms.map(|(index, _)| index).collect::<Vec<_>>()
         };
         let (alone, disturbed) = (of_kind(false), of_kind(true));

@@ -1,18 +1,18 @@
 //! Running arms on tasks: batches of items, each prompt read once for each arm.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use massval_disrupt::{Intervention, Positions, PromptInfo, When};
 use massval_models::tokenizer::Tokenizer;
-use massval_models::{GenerateOptions, Job, Model};
+use massval_models::{Decoder, GenerateOptions, Job, Model};
 
 use crate::estimate::LOOKED_AT;
 use crate::prompt::Prepared;
 use crate::record::{Answer, End, Record};
 use crate::score::{ChoiceScore, choose, decided, score};
 use crate::session::{Session, divergence, top};
-use crate::subject::Subject;
+use crate::subject::{Did, Subject};
 use crate::text::{TextWindow, score_window};
 use crate::{Arm, Error, Result, Task};
 
@@ -27,6 +27,8 @@ pub struct Experiment<'m> {
     pub arms: Vec<Arm>,
     /// How they are run.
     pub options: RunOptions,
+    /// The decoders of the arms that have weights of their own, by the arms' names.
+    pub decoders: BTreeMap<String, &'m Decoder>,
 }
 
 /// How an experiment is run. Nothing here changes a result, but for rounding.
@@ -61,6 +63,21 @@ impl RunOptions {
 type ArmRecords = (Vec<Record>, Vec<Vec<f32>>);
 
 impl Experiment<'_> {
+    /// The decoder that an arm is run on.
+    ///
+    /// # Errors
+    /// [`Error::Options`] if the arm has weights of its own and nobody gave them, or the other way round.
+    pub(crate) fn decoder(&self, arm: &Arm) -> Result<&Decoder> {
+        match (&arm.weights, self.decoders.get(&arm.name)) {
+            (None, None) => Ok(self.model.decoder()),
+            (Some(_), Some(decoder)) => Ok(decoder),
+            _ => Err(Error::options(format!(
+                "arm {} and the decoder that was given for it are at odds over its weights",
+                arm.name
+            ))),
+        }
+    }
+
     /// How many items are asked for, over all tasks.
     #[must_use]
     pub fn items(&self) -> usize {
@@ -152,7 +169,7 @@ impl Experiment<'_> {
         unique("column", columns.map(|column| column.name.as_str()))?;
         unique("arm", self.arms.iter().map(|arm| arm.name.as_str()))?;
         for arm in &self.arms {
-            Subject::new(self.model.decoder(), arm.intervention.as_ref())?;
+            Subject::new(self.decoder(arm)?, arm)?;
         }
         let decodes = self.tasks.iter().any(|task| task.ask.write > 1 || task.ask.compare);
         if let Some(arm) = self.arms.iter().find(|arm| acts(arm, |i| i.when == When::Decode))
@@ -209,7 +226,7 @@ impl Experiment<'_> {
         let (mut finished, all) = (done, self.items());
         let mut skip = done;
         for arm in &self.arms {
-            Subject::new(self.model.decoder(), arm.intervention.as_ref())?; // before anything is computed
+            Subject::new(self.decoder(arm)?, arm)?; // before anything is computed
         }
         let tokenizer = self.model.tokenizer()?;
         progress(finished, all);
@@ -325,14 +342,22 @@ impl Experiment<'_> {
         );
         let mut done = Vec::with_capacity(works.len());
         for part in works.chunks(at_once) {
-            let jobs = part.iter().map(|&(batch, arm)| self.job(task, tokenizer, batch, arm));
-            for (&(_, arm), result) in part.iter().zip(decoder.together(jobs.collect())) {
+            // Those that share a decoder go through its layers together.
+            let shared = part.chunk_by(|a, b| a.1.weights.is_none() && b.1.weights.is_none());
+            let mut results = Vec::with_capacity(part.len());
+            for part in shared {
+                let Some((_, arm)) = part.first() else { continue };
+                let jobs = part.iter().map(|&(batch, arm)| self.job(task, tokenizer, batch, arm));
+                results.extend(self.decoder(arm)?.together(jobs.collect()));
+            }
+            for (&(_, arm), result) in part.iter().zip(results) {
                 let (records, next) = result?;
                 // A later one than the first batch is not checked: items differ.
-                if let (true, Some(intervention), Some(record)) =
-                    (first && done.len() < self.arms.len(), &arm.intervention, records.first())
+                if let (true, Some(record)) =
+                    (first && done.len() < self.arms.len(), records.first())
                 {
-                    intervention.check_selected(&record.tally)?;
+                    let did = Did { tally: record.tally.clone(), kv: record.kv };
+                    did.check_selected(arm)?;
                 }
                 done.push((records, next));
             }
@@ -349,14 +374,14 @@ impl Experiment<'_> {
         arm: &'a Arm,
     ) -> Job<'a, Result<ArmRecords>> {
         Box::new(move |decoder| {
-            let mut subject = Subject::new(decoder, arm.intervention.as_ref())?;
+            let mut subject = Subject::new(decoder, arm)?;
             self.run_arm(task, tokenizer, batch, arm, &mut subject)
         })
     }
 
     /// The records of one batch, compared with those of the first arm that leaves the model alone.
     fn gathered(&self, batch: &[Prepared], by_arm: &mut [ArmRecords]) -> Vec<Record> {
-        let alone = self.arms.iter().position(|arm| arm.intervention.is_none());
+        let alone = self.arms.iter().position(Arm::is_alone);
         if let Some(alone) = alone
             && let Some(((_, base), later)) = by_arm[alone..].split_first_mut()
         {
@@ -430,6 +455,7 @@ impl Experiment<'_> {
                 kl: None,
                 same_top: None,
                 tally: Vec::new(),
+                kv: None,
             };
             let log_probs = compared.get(row).map(Vec::as_slice).unwrap_or_default();
             for ((choice, tokens), &log_prob) in item.choices.iter().zip(choices).zip(log_probs) {
@@ -460,7 +486,7 @@ impl Experiment<'_> {
             }
         }
         if let Some(first) = records.first_mut() {
-            first.tally = subject.take_tally();
+            Did { tally: first.tally, kv: first.kv } = subject.take_did();
         }
         Ok((records, next))
     }

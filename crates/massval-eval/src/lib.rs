@@ -1,6 +1,7 @@
 //! Evaluation: tasks, scorers, perplexity and statistics, over models and interventions.
 //!
-//! An [`Experiment`] runs [`Arm`]s (the model left alone, or under an intervention) on [`Task`]s and
+//! An [`Experiment`] runs [`Arm`]s (the model left alone, under an intervention, or with its cache rounded to few
+//! bits) on [`Task`]s and
 //! gives a [`Record`] for each item and arm; a [`RunFolder`] keeps them, so that a run that was
 //! killed goes on; a [`Summary`] turns them into accuracies with intervals and comparisons of arms.
 //! [`score_text`] measures perplexity.
@@ -18,6 +19,7 @@ mod error;
 mod estimate;
 mod experiment;
 mod folder;
+mod kv;
 mod prompt;
 mod record;
 pub mod score;
@@ -28,14 +30,15 @@ mod summary;
 mod task;
 mod text;
 
-pub use arm::Arm;
+pub use arm::{Arm, ArmWeights};
 pub use error::{Error, Result};
 pub use estimate::Estimate;
 pub use experiment::{Experiment, RunOptions};
 pub use folder::RunFolder;
+pub use kv::{KeptChannels, KvRounder, KvRounding, KvTally};
 pub use prompt::{Form, ModelTokens};
 pub use record::{Answer, End, Record};
 pub use subject::target;
 pub use summary::{CellSummary, Compared, DIVERSITY_N, Resampled, Summary};
 pub use task::{Ask, Column, Metric, Task};
-pub use text::{TextScore, TextWindow, WindowScore, score_text};
+pub use text::{Scored, TextScore, TextWindow, WindowScore, score_decoders, score_text};

@@ -5,6 +5,7 @@ use std::ops::Range;
 use massval_disrupt::SiteTally;
 use serde::{Deserialize, Serialize};
 
+use crate::KvTally;
 use crate::score::{ChoiceScore, ChoiceScores, Scores};
 
 /// What one arm made of one item: a line of `items.jsonl`.
@@ -48,6 +49,9 @@ pub struct Record {
     /// What the intervention did; for the first item of a batch, and then for all of the batch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tally: Vec<SiteTally>,
+    /// What rounding the cache did; for the first item of a batch, and then for all of the batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv: Option<KvTally>,
 }
 
 /// An answer that was written.

@@ -13,12 +13,14 @@ mod effect;
 mod mcnemar;
 mod perplexity;
 mod proportion;
+mod rank;
 
 pub use bootstrap::{Bootstrap, mean, mean_difference};
 pub use effect::{Comparison, Finding, Test, compare_arms, sign_flip};
 pub use mcnemar::{McNemar, PairedTable, mcnemar};
 pub use perplexity::{PerplexityDifference, WindowLoss, perplexity, perplexity_difference};
 pub use proportion::{above_chance, cohens_h, newcombe, newcombe_paired, wilson};
+pub use rank::{RankCorrelation, rank_correlation};
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};

@@ -1,11 +1,11 @@
-//! What is evaluated: a model, under an intervention or undisturbed.
+//! What is evaluated: a model with what an arm does to it, or undisturbed.
 
 use burn::tensor::Tensor;
-use massval_disrupt::{Disruptor, Intervention, PromptInfo, SiteTally, Target};
+use massval_disrupt::{Disruptor, PromptInfo, SiteTally, Target};
 use massval_hooks::HookSet;
 use massval_models::Decoder;
 
-use crate::{Error, Result};
+use crate::{Arm, Error, KvRounder, KvTally, Result};
 
 /// The attention of a model as interventions see it.
 ///
@@ -24,19 +24,24 @@ pub fn target(decoder: &Decoder) -> Result<Target> {
     })
 }
 
-/// A decoder under an intervention, or under none.
+/// A decoder with what an arm does to it.
 pub(crate) struct Subject<'m> {
     decoder: &'m Decoder,
     disruptor: Option<Disruptor>,
+    rounder: Option<KvRounder>,
 }
 
 impl<'m> Subject<'m> {
-    pub(crate) fn new(decoder: &'m Decoder, intervention: Option<&Intervention>) -> Result<Self> {
-        let disruptor = match intervention {
+    pub(crate) fn new(decoder: &'m Decoder, arm: &Arm) -> Result<Self> {
+        let disruptor = match &arm.intervention {
             Some(intervention) => Some(Disruptor::new(intervention.clone(), &target(decoder)?)?),
             None => None,
         };
-        Ok(Self { decoder, disruptor })
+        let rounder = match &arm.kv {
+            Some(rounding) => Some(KvRounder::new(rounding.clone(), decoder.config())?),
+            None => None,
+        };
+        Ok(Self { decoder, disruptor, rounder })
     }
 
     pub(crate) fn decoder(&self) -> &'m Decoder {
@@ -51,12 +56,57 @@ impl<'m> Subject<'m> {
             let points = disruptor.points();
             hooks.add_at(&points, disruptor)?;
         }
+        if let Some(rounder) = &mut self.rounder {
+            hooks.set_cache(rounder);
+        }
         Ok(hooks)
     }
 
-    /// What the intervention did since this was last asked; empty without one.
-    pub(crate) fn take_tally(&mut self) -> Vec<SiteTally> {
-        self.disruptor.as_mut().map(Disruptor::take_tally).unwrap_or_default()
+    /// What the arm did since this was last asked.
+    pub(crate) fn take_did(&mut self) -> Did {
+        Did {
+            tally: self.disruptor.as_mut().map(Disruptor::take_tally).unwrap_or_default(),
+            kv: self.rounder.as_mut().map(KvRounder::take_tally),
+        }
+    }
+}
+
+/// What an arm did.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Did {
+    pub(crate) tally: Vec<SiteTally>,
+    pub(crate) kv: Option<KvTally>,
+}
+
+impl Did {
+    pub(crate) fn add(&mut self, tally: &[SiteTally], kv: Option<KvTally>) {
+        SiteTally::add(&mut self.tally, tally);
+        if let Some(kv) = kv {
+            *self.kv.get_or_insert_default() += kv;
+        }
+    }
+
+    /// Checks that something was selected and rounded in what was read so far.
+    pub(crate) fn check_selected(&self, arm: &Arm) -> Result<()> {
+        if let Some(intervention) = &arm.intervention {
+            intervention.check_selected(&self.tally)?;
+        }
+        self.check_rounded(arm)
+    }
+
+    /// Checks the books of a whole run.
+    pub(crate) fn check(&self, arm: &Arm) -> Result<()> {
+        if let Some(intervention) = &arm.intervention {
+            intervention.check(&self.tally)?;
+        }
+        self.check_rounded(arm)
+    }
+
+    fn check_rounded(&self, arm: &Arm) -> Result<()> {
+        match &arm.kv {
+            Some(rounding) => rounding.check(&self.kv.unwrap_or_default()),
+            None => Ok(()),
+        }
     }
 }
 

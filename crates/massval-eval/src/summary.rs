@@ -6,13 +6,14 @@ use massval_disrupt::SiteTally;
 
 use crate::diversity::{Words, ngram_diversity};
 use crate::stats::{self, Bootstrap, Comparison, Interval, PairedTable, WindowLoss, mcnemar};
-use crate::{Arm, Column, End, Error, Metric, Record, Result, Task};
+use crate::subject::Did;
+use crate::{Arm, Column, End, Error, KvTally, Metric, Record, Result, Task};
 
 /// The records of an experiment, reduced as they come: a few numbers for each item and arm.
 #[derive(Debug, Default)]
 pub struct Summary {
     cells: BTreeMap<(String, String), Vec<Reduced>>,
-    tallies: BTreeMap<String, Vec<SiteTally>>,
+    did: BTreeMap<String, Did>,
 }
 
 /// What is kept of a record.
@@ -122,14 +123,20 @@ impl Summary {
         };
         let key = (record.task.clone(), record.arm.clone());
         self.cells.entry(key).or_default().push(reduced);
-        SiteTally::add(self.tallies.entry(record.arm.clone()).or_default(), &record.tally);
+        self.did.entry(record.arm.clone()).or_default().add(&record.tally, record.kv);
         Ok(())
     }
 
     /// What an arm's intervention did, by site.
     #[must_use]
     pub fn tally(&self, arm: &str) -> &[SiteTally] {
-        self.tallies.get(arm).map(Vec::as_slice).unwrap_or_default()
+        self.did.get(arm).map(|did| did.tally.as_slice()).unwrap_or_default()
+    }
+
+    /// What rounding the cache did in an arm.
+    #[must_use]
+    pub fn kv(&self, arm: &str) -> Option<KvTally> {
+        self.did.get(arm).and_then(|did| did.kv)
     }
 
     /// Checks that every intervention did something.
@@ -138,10 +145,8 @@ impl Summary {
     /// [`Error::Disrupt`] for one that selected nothing.
     pub fn check(&self, arms: &[Arm]) -> Result<()> {
         for arm in arms {
-            if let Some(intervention) = &arm.intervention
-                && let Some(tally) = self.tallies.get(&arm.name)
-            {
-                intervention.check(tally)?;
+            if let Some(did) = self.did.get(&arm.name) {
+                did.check(arm)?;
             }
         }
         Ok(())

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use massval_disrupt::{Intervention, PromptInfo, SiteTally};
+use massval_disrupt::{PromptInfo, SiteTally};
 use massval_models::{Batch, Decoder, Job, LogitsAt};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::session::{divergence, log_prob, log_softmax, top};
-use crate::subject::{Subject, read};
-use crate::{Error, Result};
+use crate::subject::{Did, Subject, read};
+use crate::{Arm, Error, KvTally, Result};
 
 /// A stretch of text that is read in one pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct WindowScore {
     pub same_top: Option<usize>,
 }
 
-/// A text under one intervention, or undisturbed.
+/// A text under one arm.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TextScore {
@@ -45,6 +45,8 @@ pub struct TextScore {
     pub windows: Vec<WindowScore>,
     /// What the intervention did.
     pub tally: Vec<SiteTally>,
+    /// What rounding the cache did.
+    pub kv: Option<KvTally>,
 }
 
 impl TextScore {
@@ -81,8 +83,24 @@ impl TextScore {
     }
 }
 
-/// Scores a text under each of `arms` (`None` leaves the model alone), and compares those after an
-/// undisturbed first one with it.
+/// A decoder, and what an arm does to it.
+#[derive(Debug, Clone)]
+pub struct Scored<'m> {
+    /// The decoder.
+    pub decoder: &'m Decoder,
+    /// What is done to it.
+    pub arm: Arm,
+}
+
+impl<'m> Scored<'m> {
+    /// A decoder as it is.
+    #[must_use]
+    pub fn alone(decoder: &'m Decoder) -> Self {
+        Self { decoder, arm: Arm::none() }
+    }
+}
+
+/// Scores a text under each of `arms`, and compares those after an undisturbed first one with it.
 ///
 /// A window is one prompt: what an intervention does to prompts it does to the window, and norms are taken
 /// over it. `progress` is told windows done and windows in all.
@@ -98,22 +116,43 @@ impl TextScore {
 pub fn score_text(
     decoder: &Decoder,
     windows: &[TextWindow],
-    arms: &[Option<Intervention>],
+    arms: &[Arm],
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<TextScore>> {
+    let scored: Vec<_> = arms.iter().map(|arm| Scored { decoder, arm: arm.clone() }).collect();
+    score_decoders(&scored, windows, progress)
+}
+
+/// As [`score_text`], of decoders with the same vocabulary: a model, and others that it has become by changing its
+/// weights. They are compared with the first that nothing is done to.
+///
+/// # Errors
+/// As [`score_text`], and [`Error::Options`] for another vocabulary than the first decoder's, or no decoder.
+pub fn score_decoders(
+    scored: &[Scored<'_>],
+    windows: &[TextWindow],
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<TextScore>> {
+    let Some(decoder) = scored.first().map(|first| first.decoder) else {
+        return Err(Error::options("no decoder is to be scored"));
+    };
+    let vocab = decoder.config().vocab_size;
+    if scored.iter().any(|other| other.decoder.config().vocab_size != vocab) {
+        return Err(Error::options("decoders of different vocabularies cannot be compared"));
+    }
     if windows.is_empty() {
         return Err(Error::options("the text has no window; give more text or shorter windows"));
     }
-    for arm in arms {
-        Subject::new(decoder, arm.as_ref())?; // before anything is computed
+    for Scored { decoder, arm } in scored {
+        Subject::new(decoder, arm)?; // before anything is computed
     }
-    let mut scores = vec![TextScore { windows: Vec::new(), tally: Vec::new() }; arms.len()];
+    let mut scores = vec![(Vec::new(), Did::default()); scored.len()];
     let widest = windows.iter().map(|window| window.scored.len()).max().unwrap_or(0);
     // Logits, and a copy while they are read back.
     let bytes = 2 * (widest * decoder.config().vocab_size * size_of::<f32>()) as u64;
     let at_once = decoder.jobs_at_once(bytes);
     let works: Vec<(usize, usize)> = (0..windows.len())
-        .flat_map(|window| (0..arms.len()).map(move |arm| (window, arm)))
+        .flat_map(|window| (0..scored.len()).map(move |arm| (window, arm)))
         .collect();
     let mut undisturbed: Option<Vec<f32>> = None;
     let mut told = None;
@@ -122,38 +161,42 @@ pub fn score_text(
         if told.replace(window) != Some(window) {
             progress(window, windows.len());
         }
-        let job = |&(index, arm): &(usize, usize)| -> Job<'_, Result<(Vec<f32>, Vec<SiteTally>)>> {
-            let (window, arm) = (&windows[index], arms[arm].as_ref());
+        let job = |&(index, arm): &(usize, usize)| -> Job<'_, Result<(Vec<f32>, Did)>> {
+            let (window, arm) = (&windows[index], &scored[arm].arm);
             Box::new(move |decoder| {
                 let mut subject = Subject::new(decoder, arm)?;
                 let logits = window_logits(&mut subject, window, index)?;
-                Ok((logits, subject.take_tally()))
+                Ok((logits, subject.take_did()))
             })
         };
-        let done = decoder.together(part.iter().map(job).collect());
+        // Those that share a decoder go through its layers together.
+        let shared = part.chunk_by(|a, b| std::ptr::eq(scored[a.1].decoder, scored[b.1].decoder));
+        let done = shared.flat_map(|part| {
+            let jobs = part.iter().map(job).collect();
+            part.first().map_or_else(Vec::new, |first| scored[first.1].decoder.together(jobs))
+        });
         for (&(index, arm), done) in part.iter().zip(done) {
-            let (logits, tally) = done?;
-            let (score, intervention) = (&mut scores[arm], arms[arm].as_ref());
-            SiteTally::add(&mut score.tally, &tally);
-            if let (0, Some(intervention)) = (index, intervention) {
-                intervention.check_selected(&score.tally)?;
+            let (logits, did) = done?;
+            let (measured, total) = &mut scores[arm];
+            total.add(&did.tally, did.kv);
+            if index == 0 {
+                total.check_selected(&scored[arm].arm)?;
             }
             if arm == 0 {
                 undisturbed = None;
             }
-            score.windows.push(measure(&logits, decoder, &windows[index], undisturbed.as_deref())?);
-            if intervention.is_none() && undisturbed.is_none() {
+            measured.push(measure(&logits, decoder, &windows[index], undisturbed.as_deref())?);
+            if scored[arm].arm.is_alone() && undisturbed.is_none() {
                 undisturbed = Some(logits);
             }
         }
     }
     progress(windows.len(), windows.len());
-    for (arm, score) in arms.iter().zip(&scores) {
-        if let Some(intervention) = arm {
-            intervention.check(&score.tally)?;
-        }
-    }
-    Ok(scores)
+    let finished = |(scored, (windows, did)): (&Scored<'_>, (Vec<WindowScore>, Did))| {
+        did.check(&scored.arm)?;
+        Ok(TextScore { windows, tally: did.tally, kv: did.kv })
+    };
+    scored.iter().zip(scores).map(finished).collect()
 }
 
 /// One window, compared with nothing.

@@ -47,7 +47,11 @@ fn perplexities_are_pytorchs() {
         ("top 1 of Q, mean", only(Site::RotQ), 27.8),
         ("top 1 of K, mean", only(Site::RotK), 51.7),
     ];
-    let arms: Vec<_> = cases.iter().map(|(_, arm, _)| arm.clone()).collect();
+    let arm = |(name, intervention, _): &(&str, Option<Intervention>, f64)| match intervention {
+        Some(intervention) => Arm::new(*name, intervention.clone()),
+        None => Arm::none(),
+    };
+    let arms: Vec<Arm> = cases.iter().map(arm).collect();
     let scores = score_text(model.decoder(), &[window], &arms, &mut |_, _| {}).unwrap();
     for ((name, _, expected), score) in cases.iter().zip(&scores) {
         let found = score.perplexity();
@@ -70,6 +74,7 @@ fn alternatives_after_one_pass_equal_passes_of_their_own() {
         tasks: vec![task],
         arms: vec![Arm::none(), Arm::new("top", top)],
         options: RunOptions::default(),
+        decoders: Default::default(),
     };
     experiment.check().unwrap();
     let mut records = Vec::new();

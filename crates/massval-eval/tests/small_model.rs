@@ -26,6 +26,7 @@ fn experiment(model: &Model, interventions: Vec<Intervention>) -> Experiment<'_>
         tasks: vec![Task::new(Box::new(capitals), Some(20), 4).unwrap()],
         arms: std::iter::once(Arm::none()).chain(arms).collect(),
         options: RunOptions::default(),
+        decoders: Default::default(),
     }
 }
 
@@ -58,7 +59,7 @@ fn no_batch_follows_the_first() {
 fn no_window_follows_the_first() {
     let model = model();
     let window = TextWindow { tokens: vec![3, 1, 4, 1, 5], scored: 1..5 };
-    let arms = [None, Some(zero("head-mean:1000"))];
+    let arms = [Arm::none(), Arm::new("zero", zero("head-mean:1000"))];
     let mut told = Vec::new();
     let windows = [window.clone(), window];
     let error = score_text(model.decoder(), &windows, &arms, &mut |done, _| told.push(done));

@@ -130,6 +130,22 @@ pub enum Error {
         /// What the hook said.
         source: HookFailure,
     },
+    /// The hook on the cache failed.
+    #[error("hook `{hook}` failed at the keys and values of layer {layer}: {source}")]
+    Cache {
+        /// The hook's name.
+        hook: String,
+        /// The layer.
+        layer: usize,
+        /// What the hook said.
+        source: HookFailure,
+    },
+    /// The hook on the cache was never called.
+    #[error("hook `{hook}` never saw keys and values: no pass attended to any")]
+    NoCache {
+        /// The hook's name.
+        hook: String,
+    },
     /// Hooks that were added, but never called at some of their points.
     #[error("{}", never_fired(.silent))]
     NeverFired {

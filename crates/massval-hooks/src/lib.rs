@@ -47,6 +47,7 @@
 //! name in; a program needs one of them to hold a tensor at all.
 
 mod activation;
+mod cache_hook;
 mod error;
 mod explain;
 mod hook;
@@ -61,6 +62,7 @@ mod site;
 mod suggest;
 
 pub use activation::Activation;
+pub use cache_hook::{CacheAt, CacheHook};
 pub use error::{Error, Result};
 pub use explain::{Alias, Explanation, Spelling, aliases, explain};
 pub use hook::{At, Hook, HookFailure, Observe, Phase, Replace};

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use burn::tensor::Tensor;
+
 use crate::model_points::bit;
 use crate::{
-    Activation, At, Error, Fired, FiredReport, Hook, HookPoint, ModelPoints, Result, select,
+    Activation, At, CacheAt, CacheHook, Error, Fired, FiredReport, Hook, HookPoint, ModelPoints,
+    Result, select,
 };
 
 /// Which hook of a [`HookSet`], in the order in which they were added.
@@ -26,6 +29,13 @@ pub struct HookSet<'h> {
     wanted_in: Vec<u32>,
     /// The same for the sites of the whole model.
     wanted_outside: u32,
+    cache: Option<CacheSlot<'h>>,
+}
+
+/// The hook on the cache, and how often it was called.
+struct CacheSlot<'h> {
+    hook: &'h mut dyn CacheHook,
+    count: u64,
 }
 
 /// A hook at a point.
@@ -82,6 +92,17 @@ impl<'h> HookSet<'h> {
         Ok(id)
     }
 
+    /// Sets the hook that rewrites what is attended to; one that was set before is replaced.
+    pub fn set_cache(&mut self, hook: &'h mut dyn CacheHook) {
+        self.cache = Some(CacheSlot { hook, count: 0 });
+    }
+
+    /// Whether a hook rewrites what is attended to.
+    #[must_use]
+    pub const fn wants_cache(&self) -> bool {
+        self.cache.is_some()
+    }
+
     fn check(&self, point: HookPoint) -> Result<()> {
         let HookPoint { layer, site } = point;
         if layer.is_some() != site.in_layer() {
@@ -129,7 +150,7 @@ impl<'h> HookSet<'h> {
     /// Whether the set holds no hook.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.hooks.is_empty()
+        self.hooks.is_empty() && self.cache.is_none()
     }
 
     /// The points of the model that this set is for.
@@ -192,6 +213,36 @@ impl<'h> HookSet<'h> {
         Ok((x, kept))
     }
 
+    /// Shows all keys and values of a layer, `[batch, kv_heads, keys, head_dim]`, to the hook on the cache, and
+    /// returns what is to be attended to and kept. Without such a hook, returns what it was given.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] with what the hook said, or if it returned another shape or element type.
+    pub fn fire_cache(
+        &mut self,
+        at: &CacheAt<'_>,
+        keys: Tensor<4>,
+        values: Tensor<4>,
+    ) -> Result<(Tensor<4>, Tensor<4>)> {
+        let Some(CacheSlot { hook, count }) = &mut self.cache else { return Ok((keys, values)) };
+        let of = |x: &Tensor<4>| (x.dims(), x.dtype());
+        let before = [of(&keys), of(&values)];
+        let failed = |hook: &dyn CacheHook, source| Error::Cache {
+            hook: hook.name().to_owned(),
+            layer: at.layer,
+            source,
+        };
+        let (keys, values) =
+            hook.attend(at, keys, values).map_err(|source| failed(&**hook, source))?;
+        let after = [of(&keys), of(&values)];
+        if before != after {
+            let what = format!("it changed shape or type from {before:?} to {after:?}");
+            return Err(failed(&**hook, what.into()));
+        }
+        *count = count.saturating_add(1);
+        Ok((keys, values))
+    }
+
     /// What fired so far, silent hooks included.
     #[must_use]
     pub fn report(&self) -> FiredReport {
@@ -210,8 +261,12 @@ impl<'h> HookSet<'h> {
     ///
     /// # Errors
     /// [`Error::NeverFired`] if a hook was never called at one of the points it was added to:
-    /// what it should have measured or changed there is missing from the results.
+    /// what it should have measured or changed there is missing from the results; [`Error::NoCache`] if the
+    /// hook on the cache was never called.
     pub fn finish(self) -> Result<FiredReport> {
+        if let Some(CacheSlot { hook, count: 0 }) = &self.cache {
+            return Err(Error::NoCache { hook: hook.name().to_owned() });
+        }
         self.report().checked()
     }
 }

@@ -2,8 +2,8 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use massval_hooks::{
-    Activation, At, Error, Hook, HookFailure, HookPoint, HookSet, ModelPoints, Observe, Phase,
-    Replace, Site,
+    Activation, At, CacheAt, CacheHook, Error, Hook, HookFailure, HookPoint, HookSet, ModelPoints,
+    Observe, Phase, Replace, Site,
 };
 
 const SITES: [Site; 4] = [Site::Embed, Site::ResidPre, Site::RotQ, Site::Logits];
@@ -211,4 +211,50 @@ fn a_hook_that_never_fires_is_an_error() {
         "hook `norms` never fired at `blocks.2.hook_resid_pre`, `blocks.3.hook_resid_pre`, \
          `blocks.4.hook_resid_pre`; hook `other` never fired at `blocks.4.hook_resid_pre`"
     );
+}
+
+/// Keeps the first keys alone, where it is told to.
+struct Cutter {
+    cuts: bool,
+}
+
+impl CacheHook for Cutter {
+    fn name(&self) -> &str {
+        "cutter"
+    }
+
+    fn attend(
+        &mut self,
+        _: &CacheAt<'_>,
+        keys: Tensor<4>,
+        values: Tensor<4>,
+    ) -> Result<(Tensor<4>, Tensor<4>), HookFailure> {
+        Ok(if self.cuts { (keys.narrow(2, 0, 1), values) } else { (keys * 2.0, values) })
+    }
+}
+
+#[test]
+fn a_hook_on_the_cache_is_called_and_may_not_change_the_shape() {
+    let x = || Tensor::<4>::ones([1, 2, 3, 4], &Device::flex());
+    let at = CacheAt::new(5, 0, None);
+    let mut cutter = Cutter { cuts: false };
+    let mut hooks = HookSet::new(ModelPoints::new(6, &[Site::K]));
+    assert!(!hooks.wants_cache() && hooks.is_empty());
+    hooks.set_cache(&mut cutter);
+    assert!(hooks.wants_cache() && !hooks.is_empty());
+    let (keys, values) = hooks.fire_cache(&at, x(), x()).unwrap();
+    assert_eq!((keys.max().into_scalar::<f32>(), values.max().into_scalar::<f32>()), (2.0, 1.0));
+    hooks.finish().unwrap();
+
+    cutter.cuts = true;
+    let mut hooks = HookSet::none();
+    hooks.set_cache(&mut cutter);
+    let error = hooks.fire_cache(&at, x(), x()).unwrap_err().to_string();
+    assert!(
+        error.contains("cutter") && error.contains("layer 5") && error.contains("shape"),
+        "{error}"
+    );
+    // What failed was not called.
+    let error = hooks.finish().unwrap_err().to_string();
+    assert!(error.contains("cutter") && error.contains("never"), "{error}");
 }

@@ -59,18 +59,22 @@ impl KvCache {
         Some(joined)
     }
 
-    /// Appends a layer's keys and values, and returns all that this pass attends to.
-    pub(crate) fn append(&mut self, layer: usize, k: Keys, v: Keys) -> (Tensor<4>, Tensor<4>) {
-        if self.layers.len() <= layer {
-            self.layers.resize_with(layer + 1, || None);
-        }
-        let (old_k, old_v) = match self.layers[layer].take() {
+    /// A layer's keys and values with those of a pass behind them. The layer's own are gone until
+    /// [`keep`](Self::keep) brings all back.
+    pub(crate) fn joined(&mut self, layer: usize, k: Keys, v: Keys) -> (Keys, Keys) {
+        let (old_k, old_v) = match self.layers.get_mut(layer).and_then(Option::take) {
             Some((k, v)) => (Some(k), Some(v)),
             None => (None, None),
         };
-        let ((k, kept_k), (v, kept_v)) = (joined(old_k, k), joined(old_v, v));
-        self.layers[layer] = Some((kept_k, kept_v));
-        (k, v)
+        (joined(old_k, k), joined(old_v, v))
+    }
+
+    /// Keeps all keys and values of a layer.
+    pub(crate) fn keep(&mut self, layer: usize, k: Tensor<4>, v: Tensor<4>) {
+        if self.layers.len() <= layer {
+            self.layers.resize_with(layer + 1, || None);
+        }
+        self.layers[layer] = Some((k, v));
     }
 
     /// Records that a pass over `batch` is complete.
@@ -82,12 +86,10 @@ impl KvCache {
 }
 
 /// What a pass attends to, and what is kept for the next.
-fn joined(old: Option<Tensor<4>>, new: Keys) -> (Tensor<4>, Tensor<4>) {
+fn joined(old: Option<Tensor<4>>, new: Keys) -> Keys {
     let after = |new: Tensor<4>| match &old {
         Some(old) => Tensor::cat(vec![old.clone(), new], 2),
         None => new,
     };
-    let seen = after(new.seen);
-    let kept = new.kept.map_or_else(|| seen.clone(), after);
-    (seen, kept)
+    Keys { seen: after(new.seen), kept: new.kept.map(after) }
 }

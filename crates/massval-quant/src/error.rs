@@ -144,6 +144,16 @@ pub enum Error {
         /// How many there are.
         count: usize,
     },
+    /// A linear that the model does not have.
+    #[error(
+        "the recipe names {linear}, which the model does not have; its linears are called like {example}"
+    )]
+    NoSuchLinear {
+        /// The name in the recipe.
+        linear: String,
+        /// The name of one that exists.
+        example: String,
+    },
     /// A name that is not one of those known.
     #[error("unknown {what} `{given}`; known: {known}")]
     Unknown {

@@ -43,7 +43,7 @@
 //! | [`KvScheme`] | nothing | a rounded cache |
 //!
 //! [`protect`] turns findings of `massval-detect` into rows that are kept apart; [`formats`] packs and
-//! unpacks.
+//! unpacks; a [`recipe`] says which linears are treated otherwise than the rest.
 
 mod activation;
 pub mod awq;
@@ -57,6 +57,7 @@ mod kv;
 mod linear;
 mod matrix;
 pub mod protect;
+pub mod recipe;
 mod rtn;
 mod scheme;
 pub mod smooth;

@@ -51,7 +51,20 @@ pub(crate) fn percent_level(level: f64) -> String {
 
 /// What an arm does, as `name: sentence`.
 pub(crate) fn arm_line(arm: &Arm) -> String {
-    format!("{}: {}", plain(&arm.name), plain(&arm.sentence))
+    let rounded = arm.rounded.iter().map(|rounded| {
+        let exact = match rounded.exact > 0.0 {
+            true => format!(", {} % exact", percent(rounded.exact)),
+            false => String::new(),
+        };
+        let error = short(100.0 * rounded.relative_error);
+        format!("; squared error of {} {error} %{exact}", plain(&rounded.what))
+    });
+    let rounded: String = rounded.collect();
+    let left = arm
+        .massive_norm
+        .map(|left| format!("; {} % of the massive values' norm is left", percent(left)));
+    let left = left.unwrap_or_default();
+    format!("{}: {}{rounded}{left}", plain(&arm.name), plain(&arm.sentence))
 }
 
 /// A task as `name (side): what an item is, how it is scored`.

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use massval_disrupt::{ChannelRef, Intervention, Operator, Selection, SiteTally};
-use massval_eval::Arm;
+use massval_eval::{Arm, KvTally};
 use massval_hooks::Site;
 use massval_models::Checkpoint;
-use massval_report::schema::{self, ArmRole, FileHash, ScanResult, SiteSelected, SweepPoint};
+use massval_quant::KvReport;
+use massval_report::schema::{
+    self, ArmRole, FileHash, Rounded, ScanResult, SiteSelected, SweepPoint,
+};
 
 use crate::provenance::file_hash;
 use crate::{Error, Result};
@@ -117,8 +120,11 @@ pub(crate) fn findings_of(path: &Path, checkpoint: &Checkpoint) -> Result<ScanRe
 
 /// What an arm is there for.
 pub(crate) fn role(arm: &Arm) -> ArmRole {
+    if arm.is_alone() {
+        return ArmRole::None;
+    }
     match arm.intervention.as_ref().map(|intervention| &intervention.selection) {
-        None => ArmRole::None,
+        None => ArmRole::Other,
         Some(Selection::Massive { .. } | Selection::Channels { source: Some(_), .. }) => {
             ArmRole::Massive
         }
@@ -136,37 +142,91 @@ pub(crate) fn fixed_k(arm: &Arm) -> Option<usize> {
 }
 
 /// An arm as results show it, with what it did.
-pub(crate) fn described(arm: &Arm, tally: &[SiteTally]) -> Result<schema::Arm> {
-    let Some(intervention) = &arm.intervention else {
+pub(crate) fn described(
+    arm: &Arm,
+    tally: &[SiteTally],
+    kv: Option<KvTally>,
+) -> Result<schema::Arm> {
+    if arm.is_alone() {
         return Ok(schema::Arm::baseline(&arm.name));
-    };
+    }
     let role = role(arm);
+    let selected = tally.iter().map(|tally| SiteSelected {
+        site: tally.site.name().to_owned(),
+        channels_per_head: tally.channels_per_head(),
+        // Roundings of a sum may pass the whole.
+        share: tally.share().min(1.0),
+    });
+    let kv = kv.unwrap_or_default();
+    let rounded = [("keys", kv.keys), ("values", kv.values)].into_iter();
+    let rounded = rounded.filter(|(_, report)| report.entries > 0);
+    let weights = arm.weights.as_ref().and_then(|weights| {
+        let (what, exact) = ("weights".to_owned(), weights.exact);
+        Some(Rounded { what, exact, relative_error: weights.relative_error? })
+    });
+    Ok(schema::Arm {
+        name: arm.name.clone(),
+        role,
+        sentence: sentence(arm),
+        intervention: Some(value(arm)?),
+        sweep: arm.intervention.as_ref().and_then(|i| sweep(i, role)),
+        selected: selected.collect(),
+        rounded: rounded.map(|(what, report)| rounded_as(what, report)).chain(weights).collect(),
+        massive_norm: None,
+    })
+}
+
+/// What is done, in words.
+fn sentence(arm: &Arm) -> String {
+    let parts = [
+        arm.intervention.as_ref().map(ToString::to_string),
+        arm.kv.as_ref().map(ToString::to_string),
+        arm.weights.as_ref().map(|weights| weights.sentence.clone()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// What is done, as a value: an intervention by itself as it is, anything else under its name.
+fn value(arm: &Arm) -> Result<serde_json::Value> {
+    let Arm { name, intervention, kv, weights } = arm;
+    let value = match (intervention, kv, weights) {
+        (Some(intervention), None, None) => serde_json::to_value(intervention),
+        _ => {
+            let weights = weights.as_ref().map(|weights| &weights.value);
+            serde_json::to_value(Parts {
+                intervention: intervention.as_ref(),
+                kv: kv.as_ref(),
+                weights,
+            })
+        }
+    };
+    value.map_err(|error| Error::Input(format!("arm {name}: {error}")))
+}
+
+#[derive(serde::Serialize)]
+struct Parts<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intervention: Option<&'a Intervention>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kv: Option<&'a massval_eval::KvRounding>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weights: Option<&'a serde_json::Value>,
+}
+
+fn sweep(intervention: &Intervention, role: ArmRole) -> Option<SweepPoint> {
     let kind = match &intervention.selection {
         Selection::NearK { .. } => "near",
         Selection::PerPosition { .. } => "per position",
         _ => role.as_str(),
     };
-    let sweep = fixed_k(arm).map(|k| SweepPoint {
+    Some(SweepPoint {
         series: format!("{kind}, {}", intervention.operator),
-        channels_per_head: k,
-    });
-    let value = serde_json::to_value(intervention)
-        .map_err(|error| Error::Input(format!("arm {}: {error}", arm.name)))?;
-    let selected = tally
-        .iter()
-        .map(|tally| SiteSelected {
-            site: tally.site.name().to_owned(),
-            channels_per_head: tally.channels_per_head(),
-            // Roundings of a sum may pass the whole.
-            share: tally.share().min(1.0),
-        })
-        .collect();
-    Ok(schema::Arm {
-        name: arm.name.clone(),
-        role,
-        sentence: intervention.to_string(),
-        intervention: Some(value),
-        sweep,
-        selected,
+        channels_per_head: intervention.selection.k()?,
     })
+}
+
+fn rounded_as(what: &str, report: KvReport) -> Rounded {
+    let exact = (report.protected + report.outliers) as f64 / report.entries.max(1) as f64;
+    let relative_error = if report.power > 0.0 { report.squared_error / report.power } else { 0.0 };
+    Rounded { what: what.to_owned(), exact: exact.min(1.0), relative_error }
 }

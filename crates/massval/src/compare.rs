@@ -1,7 +1,7 @@
 //! Which arms are compared with which, and what may be said of them.
 
 use massval_eval::stats::{Bootstrap, Finding};
-use massval_eval::{Arm, Column, Compared, Summary, Task};
+use massval_eval::{Arm, Column, Compared, KvRounding, Summary, Task};
 use massval_report::schema::{ArmRole, Comparison, EffectSize, Interval};
 
 use crate::Result;
@@ -42,11 +42,10 @@ fn pairs(arms: &[Arm]) -> Vec<(&Arm, &Arm, &Arm)> {
     let mut pairs = Vec::new();
     for arm in arms.iter().filter(|arm| role(arm) != ArmRole::None) {
         pairs.push((baseline, arm, baseline));
-        if role(arm) == ArmRole::Massive {
-            pairs.extend(
-                arms.iter().filter(|control| matches(arm, control)).map(|c| (baseline, arm, c)),
-            );
-        }
+        let controls = arms.iter().filter(|control| {
+            role(arm) == ArmRole::Massive && matches(arm, control) || keeps_less(arm, control)
+        });
+        pairs.extend(controls.map(|control| (baseline, arm, control)));
     }
     pairs
 }
@@ -64,6 +63,24 @@ fn matches(arm: &Arm, control: &Arm) -> bool {
         _ => fixed_k(arm).is_some() && fixed_k(arm) == fixed_k(control),
     };
     same == *a && drawn_alike && matches!(role(control), ArmRole::Random | ArmRole::Bottom)
+}
+
+/// Whether an arm rounds like the control, but for its massive channels, which it keeps.
+fn keeps_less(arm: &Arm, control: &Arm) -> bool {
+    if arm.intervention != control.intervention {
+        return false;
+    }
+    match (&arm.kv, &control.kv, &arm.weights, &control.weights) {
+        (Some(a), Some(b), None, None) => {
+            let is_massive = a.kept.as_ref().is_some_and(|kept| kept.what == "massive");
+            let same = KvRounding { kept: a.kept.clone(), ..b.clone() };
+            is_massive && a.kept != b.kept && same == *a
+        }
+        (None, None, Some(a), Some(b)) => {
+            a.kept.as_deref() == Some("massive") && a.kept != b.kept && a.family == b.family
+        }
+        _ => false,
+    }
 }
 
 fn comparison(column: &Column, [_, arm, against]: [&str; 3], compared: &Compared) -> Comparison {

@@ -72,7 +72,7 @@ pub fn disrupt(
     let arms = experiment
         .arms
         .iter()
-        .map(|arm| described(arm, summary.tally(&arm.name)))
+        .map(|arm| described(arm, summary.tally(&arm.name), summary.kv(&arm.name)))
         .collect::<Result<Vec<_>>>()?;
     let columns =
         || experiment.tasks.iter().flat_map(|task| task.columns.iter().map(move |c| (task, c)));

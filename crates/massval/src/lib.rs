@@ -53,16 +53,20 @@ mod dumped;
 mod embedded;
 mod error;
 mod input;
+mod kept;
 mod memory;
 mod perplexity;
 mod provenance;
 pub mod quantize;
 mod scan;
 mod scan_plan;
+mod sensitivity;
+mod surviving;
 mod tasks;
 #[cfg(feature = "train")]
 mod training;
 mod watch;
+mod weight_arms;
 
 pub use massval_data as data;
 pub use massval_detect as detect;
@@ -85,13 +89,18 @@ pub use dumped::{DetectOptions, detect as detect_files};
 pub use embedded::{Embedded, Unpacked};
 pub use error::{Error, Result};
 pub use input::{Prompt, PromptOptions, tokenize};
+pub use kept::kept_key_channels;
 pub use memory::{MemoryLimit, load};
 pub use perplexity::{PerplexityOptions, perplexity};
 pub use provenance::{Run, provenance};
 pub use scan::{NormCollector, ScanOptions, scan, scan_run};
 pub use scan_plan::{ScanPlan, scan_plan};
+pub use sensitivity::{
+    SensitivityOf, SensitivityOptions, sensitivity, sensitivity_recipe, treatment,
+};
 pub use tasks::task;
 #[cfg(feature = "train")]
 pub use training::TrainingRecord;
 #[cfg(all(feature = "train", feature = "figures"))]
 pub use training::training_figure;
+pub use weight_arms::{WeightArmOptions, WeightArms, compare_weights, weight_arms};

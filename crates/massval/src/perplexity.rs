@@ -1,12 +1,13 @@
 //! Perplexity of a text under interventions, from a file to a result.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use massval_data::windows::{Bos, Corpus, TextOptions, Windows};
 use massval_eval::stats::{self, Bootstrap, WindowLoss};
-use massval_eval::{Arm, TextScore, TextWindow, score_text};
-use massval_models::Model;
+use massval_eval::{Arm, Scored, TextScore, TextWindow, score_decoders};
 use massval_models::tokenizer::SpecialTokens;
+use massval_models::{Decoder, Model};
 use massval_report::schema::{
     InputIdentity, InputSource, Interval, PerplexityArm, PerplexityResult, ResultKind,
     SCHEMA_VERSION, WindowNll, WindowRule,
@@ -14,6 +15,7 @@ use massval_report::schema::{
 
 use crate::arms::described;
 use crate::provenance::{Run, provenance};
+use crate::surviving::massive_norms;
 use crate::{Error, Result};
 
 /// How perplexity is measured.
@@ -48,7 +50,75 @@ pub fn perplexity(
     options: &PerplexityOptions,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<PerplexityResult> {
-    let PerplexityOptions { windows: rule, text, bootstrap } = options;
+    perplexity_with(model, run, path, (arms, &BTreeMap::new()), options, progress)
+}
+
+/// The same with arms that have weights of their own: their decoders by name. Such arms also say how much is left of
+/// the norm of the massive values that the model itself has on the text.
+pub(crate) fn perplexity_with(
+    model: &Model,
+    run: &Run,
+    path: &Path,
+    (arms, decoders): (&[Arm], &BTreeMap<String, &Decoder>),
+    options: &PerplexityOptions,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<PerplexityResult> {
+    let ReadText { windows, input, name, rule: cut } = read_text(model, path, options)?;
+    let PerplexityOptions { windows: rule, bootstrap, .. } = options;
+    let provenance = provenance(run, model.checkpoint(), input)?;
+    let scored: Vec<Scored<'_>> = arms
+        .iter()
+        .map(|arm| {
+            let decoder = decoders.get(&arm.name).copied().unwrap_or(model.decoder());
+            Scored { decoder, arm: arm.clone() }
+        })
+        .collect();
+    let scores = score_decoders(&scored, &windows, progress)?;
+    let left = massive_norms(model.decoder(), &windows, decoders)?;
+
+    let arms = arms
+        .iter()
+        .zip(&scores)
+        .map(|(arm, score)| {
+            let mut measured = measured(arm, score, bootstrap)?;
+            measured.arm.massive_norm = left.get(&arm.name).copied();
+            Ok::<_, Error>(measured)
+        })
+        .collect::<Result<_>>()?;
+    let result = PerplexityResult {
+        schema_version: SCHEMA_VERSION,
+        kind: ResultKind::Perplexity,
+        provenance,
+        definition: format!(
+            "exp of the mean negative log-probability (natural) of the scored tokens, each weighing the \
+             same; {rule}"
+        ),
+        text: name,
+        window: cut,
+        confidence: bootstrap.level,
+        arms,
+    };
+    result.validate()?;
+    Ok(result)
+}
+
+/// A text, cut into windows.
+pub(crate) struct ReadText {
+    pub(crate) windows: Vec<TextWindow>,
+    pub(crate) input: InputIdentity,
+    /// What a person calls it.
+    pub(crate) name: String,
+    /// How it was cut.
+    pub(crate) rule: WindowRule,
+}
+
+/// Reads the text in the file `path` and cuts it.
+pub(crate) fn read_text(
+    model: &Model,
+    path: &Path,
+    options: &PerplexityOptions,
+) -> Result<ReadText> {
+    let PerplexityOptions { windows: rule, text, .. } = options;
     let tokenizer = model.tokenizer()?;
     if let Some(positions) = model.decoder().config().positions()
         && rule.length > positions
@@ -76,35 +146,13 @@ pub fn perplexity(
         tokens: Vec::new(),
         pieces: None,
     };
-    let provenance = provenance(run, model.checkpoint(), input)?;
-    let interventions: Vec<_> = arms.iter().map(|arm| arm.intervention.clone()).collect();
-    let scores = score_text(model.decoder(), &windows, &interventions, progress)?;
-
-    let arms = arms
-        .iter()
-        .zip(&scores)
-        .map(|(arm, score)| measured(arm, score, bootstrap))
-        .collect::<Result<_>>()?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    let result = PerplexityResult {
-        schema_version: SCHEMA_VERSION,
-        kind: ResultKind::Perplexity,
-        provenance,
-        definition: format!(
-            "exp of the mean negative log-probability (natural) of the scored tokens, each weighing the \
-             same; {rule}"
-        ),
-        text: name,
-        window: WindowRule {
-            tokens: rule.length,
-            stride: rule.stride.unwrap_or(rule.length),
-            bos: matches!(rule.bos, Bos::Window | Bos::WindowDropLast),
-        },
-        confidence: bootstrap.level,
-        arms,
+    let rule = WindowRule {
+        tokens: rule.length,
+        stride: rule.stride.unwrap_or(rule.length),
+        bos: matches!(rule.bos, Bos::Window | Bos::WindowDropLast),
     };
-    result.validate()?;
-    Ok(result)
+    Ok(ReadText { windows, input, name, rule })
 }
 
 fn measured(arm: &Arm, score: &TextScore, bootstrap: &Bootstrap) -> Result<PerplexityArm> {
@@ -122,7 +170,7 @@ fn measured(arm: &Arm, score: &TextScore, bootstrap: &Bootstrap) -> Result<Perpl
         }
     };
     Ok(PerplexityArm {
-        arm: described(arm, &score.tally)?,
+        arm: described(arm, &score.tally, score.kv)?,
         tokens: score.tokens(),
         mean_nll: score.mean_nll(),
         perplexity: score.perplexity(),

@@ -99,8 +99,7 @@ fn line(arm: &Measured, value: &dyn Fn(&Measurement) -> Option<f64>) -> Curve {
     let (arm, seeds) = arm;
     let steps = seeds.first().map_or(0, Vec::len);
     let point = |index: usize| {
-        let values: Vec<f64> =
-            seeds.iter().filter_map(|seed| value(seed.get(index)?)).collect();
+        let values: Vec<f64> = seeds.iter().filter_map(|seed| value(seed.get(index)?)).collect();
         let step = seeds.first()?.get(index)?.step as f64;
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let low = values.iter().copied().reduce(f64::min)?;
@@ -134,9 +133,8 @@ fn panels(measured: &[Measured]) -> Vec<CurvePanel> {
         let shares: Vec<f64> = m.sites.iter().filter_map(|site| site.low_frequency_share).collect();
         (!shares.is_empty()).then(|| 100.0 * shares.iter().sum::<f64>() / shares.len() as f64)
     };
-    let largest = |m: &Measurement| {
-        m.largest_activation.iter().map(|x| f64::from(*x)).reduce(f64::max)
-    };
+    let largest =
+        |m: &Measurement| m.largest_activation.iter().map(|x| f64::from(*x)).reduce(f64::max);
     vec![
         panel("loss on rows not trained on (nats per token)", &|m| Some(m.loss)),
         panel("facts, from the weights (% right)", &task("facts")),
@@ -152,7 +150,10 @@ fn panels(measured: &[Measured]) -> Vec<CurvePanel> {
 }
 
 fn print_table(cli: &Cli, table: &[Disrupted]) {
-    println!("accuracy (%) with {} channels of each head disrupted, Wilson intervals of 95 %", cli.k);
+    println!(
+        "accuracy (%) with {} channels of each head disrupted, Wilson intervals of 95 %",
+        cli.k
+    );
     println!("{:<12} {:<5} {:<16} {:<16} {:>20}", "arm", "seed", "disrupted", "task", "accuracy");
     for row in table {
         let [low, high] = row.interval.map(|end| 100.0 * end);

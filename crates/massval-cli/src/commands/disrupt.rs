@@ -1,5 +1,6 @@
 //! `massval disrupt`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use massval::report::{html, table};
 use massval::{DisruptOptions, Run};
 
 use super::arms::arms;
+use super::kv::kv_arms;
 use super::model::{Loaded, check_folder};
 use crate::args::{Disrupt, TableFormat};
 use crate::output::{
@@ -31,13 +33,20 @@ pub fn run(args: Disrupt) -> Done {
     }
     let loaded = Loaded::new(&args.model)?;
     let language = loaded.language();
-    let usual: &[u16] = if language.is_some() { &SMALL_SIZES } else { &[1] };
-    let arms = arms(&args.intervention, loaded.model.checkpoint(), usual)?;
-    let name = tokenizer_name(loaded.model.checkpoint());
-    let tokens = ModelTokens::new(loaded.model.tokenizer()?, name);
+    let checkpoint = loaded.model.checkpoint();
+    let kv = kv_arms(&args.kv, checkpoint, args.intervention.seed)?;
+    let usual: &[u16] = match (kv.is_empty(), &language) {
+        (true, Some(_)) => &SMALL_SIZES,
+        (true, None) => &[1],
+        (false, _) => &[],
+    };
+    let mut arms = arms(&args.intervention, checkpoint, usual)?;
+    arms.extend(kv);
+    let tokens = ModelTokens::new(loaded.model.tokenizer()?, tokenizer_name(checkpoint));
     let tasks = tasks(&args, language.as_deref(), &tokens)?;
     let options = RunOptions::default().with_full_answers(args.full_answers);
-    let experiment = Experiment { model: &loaded.model, tasks, arms, options };
+    let decoders = BTreeMap::new();
+    let experiment = Experiment { model: &loaded.model, tasks, arms, options, decoders };
     let mut options = DisruptOptions::default();
     let seed = args.intervention.seed;
     options.bootstrap = Bootstrap { level: args.confidence, seed, ..Bootstrap::default() };
@@ -137,9 +146,10 @@ fn plan(experiment: &Experiment<'_>, estimate: &Estimate) -> Done {
         duration(estimate.seconds),
     ))?;
     for arm in &experiment.arms {
-        match &arm.intervention {
-            Some(intervention) => print(&format_args!("  {}: {intervention}", arm.name))?,
-            None => print(&format_args!("  {}: the model left alone", arm.name))?,
+        match (&arm.intervention, &arm.kv) {
+            (Some(intervention), _) => print(&format_args!("  {}: {intervention}", arm.name))?,
+            (None, Some(kv)) => print(&format_args!("  {}: {kv}", arm.name))?,
+            (None, None) => print(&format_args!("  {}: the model left alone", arm.name))?,
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! One module for each command.
 
 pub mod capture;
+pub mod compare;
 pub mod completions;
 pub mod convert;
 pub mod data;
@@ -14,8 +15,10 @@ pub mod models;
 pub mod perplexity;
 pub mod quantize;
 pub mod scan;
+pub mod sensitivity;
 
 mod arms;
+mod kv;
 mod model;
 #[cfg(feature = "train")]
 pub mod train;

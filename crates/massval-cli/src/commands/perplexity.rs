@@ -7,6 +7,7 @@ use massval::report::table;
 use massval::{PerplexityOptions, Run};
 
 use super::arms::arms;
+use super::kv::kv_arms;
 use super::model::{Loaded, check_file};
 use crate::args::{InterventionArgs, Perplexity, TableFormat};
 use crate::output::{Done, Failure, print, print_json, style, tell, width};
@@ -22,7 +23,9 @@ pub fn run(args: Perplexity) -> Done {
     check(&args.intervention)?;
     let loaded = Loaded::new(&args.model)?;
     let config = loaded.model.decoder().config();
-    let arms = arms(&args.intervention, loaded.model.checkpoint(), &[])?;
+    let checkpoint = loaded.model.checkpoint();
+    let mut arms = arms(&args.intervention, checkpoint, &[])?;
+    arms.extend(kv_arms(&args.kv, checkpoint, args.intervention.seed)?);
     let mut options = PerplexityOptions::new(windows(&args, config.positions())?);
     options.text.field = args.field.clone();
     let seed = args.intervention.seed;

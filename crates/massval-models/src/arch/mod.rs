@@ -97,6 +97,14 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|a| a.name).chain(within::OUTER.iter().map(|outer| outer.name))
 }
 
+/// The matrices of each block by the names that Hugging Face gives their modules, whatever the checkpoint calls
+/// them; `None` for an architecture that is not one of [`names`].
+#[must_use]
+pub fn module_blocks(config: &DecoderConfig) -> Option<Vec<StoredBlock>> {
+    let architecture = ALL.iter().find(|known| known.name == config.architecture)?;
+    Some(stored::blocks(config, &(architecture.names)(config), ""))
+}
+
 /// Reads the text of a `config.json`; `path` is for error messages.
 ///
 /// # Errors

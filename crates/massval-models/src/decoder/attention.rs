@@ -94,10 +94,7 @@ impl Attention {
         if qkv_only {
             return Ok(None);
         }
-        let (k, v) = match &mut pass.cache {
-            Some(cache) => cache.append(layer, k, v),
-            None => (k.seen, v.seen),
-        };
+        let (k, v) = pass.attended(layer, k, v)?;
         let (k, v) = match &self.kv_bias {
             Some(bias) => bias.before(k, v),
             None => (k, v),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use massval_hooks::{Activation, At, HookPoint, HookSet, Phase, Site};
+use massval_hooks::{Activation, At, CacheAt, HookPoint, HookSet, Phase, Site};
 
 use super::rotary::Rotary;
 use super::seen::Seen;
@@ -84,6 +84,33 @@ impl Pass<'_, '_> {
         // What was kept out at an earlier site stays out.
         Ok(Keys { seen: seen.into_heads()?, kept: x.kept.or(kept) })
     }
+
+    /// The keys and values that this pass attends to, those in the cache before its own. The hook on the cache may
+    /// rewrite them, and the cache keeps what it makes of them.
+    pub(crate) fn attended(
+        &mut self,
+        layer: usize,
+        k: Keys,
+        v: Keys,
+    ) -> Result<(Tensor<4>, Tensor<4>)> {
+        let (mut k, mut v) = match &mut self.cache {
+            Some(cache) => cache.joined(layer, k, v),
+            None => (k, v),
+        };
+        if self.hooks.wants_cache() {
+            let at = CacheAt::new(layer, self.start, self.seen.columns());
+            if self.cache.is_some() && (k.kept.is_some() || v.kept.is_some()) {
+                let (kept_k, kept_v) = (k.to_keep(), v.to_keep());
+                let (kept_k, kept_v) = self.hooks.fire_cache(&at, kept_k, kept_v)?;
+                (k.kept, v.kept) = (Some(kept_k), Some(kept_v));
+            }
+            (k.seen, v.seen) = self.hooks.fire_cache(&at, k.seen, v.seen)?;
+        }
+        if let Some(cache) = &mut self.cache {
+            cache.keep(layer, k.to_keep(), v.to_keep());
+        }
+        Ok((k.seen, v.seen))
+    }
 }
 
 /// Keys or values of this pass, `[batch, kv_heads, seq, head_dim]`.
@@ -95,6 +122,10 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    pub(crate) fn to_keep(&self) -> Tensor<4> {
+        self.kept.clone().unwrap_or_else(|| self.seen.clone())
+    }
+
     pub(crate) fn map(self, change: impl Fn(Tensor<4>) -> Tensor<4>) -> Self {
         Self { seen: change(self.seen), kept: self.kept.map(change) }
     }

@@ -7,7 +7,7 @@ use super::{Figure, hues};
 use crate::error::Result;
 use crate::experiment::percent_level;
 use crate::schema::{
-    Arm, Cell, CellMetrics, DisruptResult, Interval, ModelIdentity, PerplexityArm,
+    Arm, ArmRole, Cell, CellMetrics, DisruptResult, Interval, ModelIdentity, PerplexityArm,
     PerplexityResult, TaskInfo,
 };
 use crate::words;
@@ -29,6 +29,53 @@ pub fn accuracy_bars(result: &DisruptResult) -> Result<Figure> {
     }
     let label = format!("accuracy (%), {} % interval", percent_level(result.confidence));
     bars("Accuracy by arm", label, Axis::Linear(100.0), groups, result)
+}
+
+/// Accuracy of every arm but the baseline over that of the best of them, task by task (*Massive Values in
+/// Self-Attention Modules*, figure of the quantization methods). What the best one lost is not to be seen.
+///
+/// # Errors
+/// There is no arm but the baseline, or more than can be drawn.
+pub fn normalised_bars(result: &DisruptResult) -> Result<Figure> {
+    let mut methods = result.clone();
+    methods.arms.retain(|arm| arm.role != ArmRole::None);
+    let value = |cell: &Cell| Some(Bar { value: cell.score.accuracy, ends: None });
+    let mut groups = groups(&methods, value);
+    for group in &mut groups {
+        let best = group.bars.iter().flatten().map(|bar| bar.value).fold(0.0, f64::max);
+        for bar in &mut group.bars {
+            *bar = bar.take().filter(|_| best > 0.0);
+            bar.iter_mut().for_each(|bar| bar.value /= best);
+        }
+    }
+    let label = "accuracy over that of the best".to_owned();
+    bars("Normalized accuracy", label, Axis::Linear(1.0), groups, &methods)
+}
+
+/// How much of the massive values' norm every arm with other weights leaves, in percent.
+///
+/// # Errors
+/// No arm says so, or there are more than can be drawn.
+pub fn massive_norm_bars(result: &PerplexityResult) -> Result<Figure> {
+    let arms: Vec<&Arm> = result.arms.iter().map(|arm| &arm.arm).collect();
+    let arms: Vec<&Arm> = arms.into_iter().filter(|arm| arm.massive_norm.is_some()).collect();
+    let percent = |arm: &&Arm| arm.massive_norm.map(|left| 100.0 * left);
+    let highest = arms.iter().filter_map(percent).fold(100.0, f64::max);
+    let group = Group {
+        name: words::plain(&result.text),
+        remark: String::new(),
+        section: "",
+        mark: Some(100.0),
+        bars: arms.iter().map(|arm| Some(Bar { value: percent(arm)?, ends: None })).collect(),
+    };
+    Bars {
+        title: title("Norm of massive values", &result.provenance.model),
+        label: "left of it (%)".to_owned(),
+        axis: Axis::Linear(highest),
+        groups: vec![group],
+        arms: named_hues(&arms),
+    }
+    .figure()
 }
 
 /// Share of distinct n-grams in every arm's answers (*Massive Values in Self-Attention Modules*,

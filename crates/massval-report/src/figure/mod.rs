@@ -14,6 +14,9 @@
 //! | [`curves`] | (none: numbers over the steps of trainings) |
 //! | [`diversity_bars`] | n-gram diversity of the answers by arm |
 //! | [`perplexity_bars`], [`text_perplexity_bars`] | perplexity by arm, on tasks and on a text |
+//! | [`normalised_bars`] | accuracy over that of the best method, by method of quantization |
+//!
+//! [`massive_norm_bars`] is none of the paper's: how much of the massive values each method leaves.
 
 mod bars;
 mod canvas;
@@ -32,7 +35,10 @@ use plotters::backend::{BitMapBackend, DrawingBackend, RGBPixel, SVGBackend};
 use plotters::drawing::IntoDrawingArea;
 
 pub use curves::{Curve, CurvePanel, curves};
-pub use disrupt::{accuracy_bars, diversity_bars, perplexity_bars, text_perplexity_bars};
+pub use disrupt::{
+    accuracy_bars, diversity_bars, massive_norm_bars, normalised_bars, perplexity_bars,
+    text_perplexity_bars,
+};
 pub use emergence::emergence;
 pub use heatmap::{HeatmapOptions, NormPanel, heatmap, norm_panels};
 pub use surface::{SurfaceOptions, surface};

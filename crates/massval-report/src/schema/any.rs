@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{DetectResult, DisruptResult, PerplexityResult, ResultKind, ScanResult, file};
+use super::{
+    DetectResult, DisruptResult, PerplexityResult, ResultKind, ScanResult, SensitivityResult, file,
+};
 use crate::error::{Error, Result};
 
 /// The result of any command, for readers that take them all.
@@ -17,6 +19,8 @@ pub enum AnyResult {
     Disrupt(Box<DisruptResult>),
     /// Of `massval perplexity`.
     Perplexity(Box<PerplexityResult>),
+    /// Of `massval sensitivity`.
+    Sensitivity(Box<SensitivityResult>),
 }
 
 impl AnyResult {
@@ -36,6 +40,9 @@ impl AnyResult {
             Some(ResultKind::Perplexity) => {
                 Self::Perplexity(Box::new(PerplexityResult::read(path)?))
             }
+            Some(ResultKind::Sensitivity) => {
+                Self::Sensitivity(Box::new(SensitivityResult::read(path)?))
+            }
             None => return Err(Error::UnknownKind { path: path.to_owned(), found }),
         })
     }
@@ -47,6 +54,7 @@ impl AnyResult {
             Self::Detect(_) => ResultKind::Detect,
             Self::Disrupt(_) => ResultKind::Disrupt,
             Self::Perplexity(_) => ResultKind::Perplexity,
+            Self::Sensitivity(_) => ResultKind::Sensitivity,
         }
     }
 }

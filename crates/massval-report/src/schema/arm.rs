@@ -15,6 +15,8 @@ use serde_json::Value;
 ///     intervention: Some(serde_json::json!({"operator": "joint_mean", "k": 1})),
 ///     sweep: Some(SweepPoint { series: "massive, mean".into(), channels_per_head: 1 }),
 ///     selected: Vec::new(),
+///     rounded: Vec::new(),
+///     massive_norm: None,
 /// };
 /// assert_eq!(Arm::baseline("none").role, ArmRole::None);
 /// assert!(arm.intervention.is_some());
@@ -38,6 +40,24 @@ pub struct Arm {
     /// What was selected at each site, on average over layers, heads and prompts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub selected: Vec<SiteSelected>,
+    /// What was rounded to few bits, and how far from it that is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounded: Vec<Rounded>,
+    /// Norm of the channels that are massive in the model left alone, over what it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub massive_norm: Option<f64>,
+}
+
+/// Numbers that an arm rounded to few bits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rounded {
+    /// Which: `keys`, `values`, `weights`.
+    pub what: String,
+    /// Share of them that was kept exact, between 0 and 1.
+    pub exact: f64,
+    /// Squared error over the squared numbers.
+    pub relative_error: f64,
 }
 
 /// What an arm selected at a site, on average over layers, heads and prompts.
@@ -89,6 +109,8 @@ impl Arm {
             intervention: None,
             sweep: None,
             selected: Vec::new(),
+            rounded: Vec::new(),
+            massive_norm: None,
         }
     }
 }

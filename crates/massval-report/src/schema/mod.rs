@@ -16,10 +16,11 @@ mod provenance;
 mod rope;
 mod scan;
 mod score;
+mod sensitivity;
 
 pub use activations::{ActivationHit, ActivationRule, ActivationsSection, LayerActivations};
 pub use any::AnyResult;
-pub use arm::{Arm, ArmRole, Interval, SiteSelected, SweepPoint};
+pub use arm::{Arm, ArmRole, Interval, Rounded, SiteSelected, SweepPoint};
 pub use detect::{DetectResult, SkippedEntry, TensorSource, TensorVerdict};
 pub use disrupt::{Cell, Comparison, DisruptResult, EffectSize, Progress, TaskInfo, TaskSide};
 pub use perplexity::{PerplexityArm, PerplexityResult, WindowNll, WindowRule};
@@ -27,6 +28,7 @@ pub use provenance::{FileHash, InputIdentity, InputSource, ModelIdentity, Proven
 pub use rope::RopeInfo;
 pub use scan::{CountedTokens, ModelShape, ScanResult, SiteNorms, SiteTotal};
 pub use score::{CellMetrics, DefinedPerplexity, Diversity, Score};
+pub use sensitivity::{Agreement, Damage, Predictors, SensitivityResult, SensitivityUnit};
 
 #[cfg(test)]
 mod experiment_tests;
@@ -49,11 +51,14 @@ pub enum ResultKind {
     Disrupt,
     /// `massval perplexity`.
     Perplexity,
+    /// `massval sensitivity`.
+    Sensitivity,
 }
 
 impl ResultKind {
     /// Every kind that this version knows.
-    pub(crate) const ALL: [Self; 4] = [Self::Scan, Self::Detect, Self::Disrupt, Self::Perplexity];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Scan, Self::Detect, Self::Disrupt, Self::Perplexity, Self::Sensitivity];
 
     /// The word in the file's `kind` field.
     pub fn as_str(self) -> &'static str {
@@ -62,6 +67,7 @@ impl ResultKind {
             Self::Detect => "detect",
             Self::Disrupt => "disrupt",
             Self::Perplexity => "perplexity",
+            Self::Sensitivity => "sensitivity",
         }
     }
 }

@@ -10,6 +10,7 @@ mod formats;
 mod perplexity;
 mod scan;
 mod selected;
+mod sensitivity;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ pub use export::{findings_csv, norms_csv, scan_markdown};
 pub use perplexity::{perplexity_csv, perplexity_markdown, perplexity_table};
 pub use scan::scan_table;
 pub(crate) use scan::{activation_line, finding_cells, strongest};
+pub use sensitivity::{sensitivity_csv, sensitivity_table};
 
 /// Which characters a terminal table is drawn with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

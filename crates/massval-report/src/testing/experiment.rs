@@ -53,6 +53,8 @@ fn arms() -> Vec<Arm> {
             intervention: Some(json!({"operator": "joint_mean", "select": role.as_str(), "k": k})),
             sweep: Some(SweepPoint { series: role.as_str().to_owned(), channels_per_head: k }),
             selected: disrupted(role, k),
+            rounded: Vec::new(),
+            massive_norm: None,
         }
     };
     CORRECT.iter().map(arm).collect()

@@ -3,12 +3,14 @@
 mod disrupt;
 mod perplexity;
 mod scan;
+mod sensitivity;
 
 use std::collections::HashSet;
 
 pub(super) use disrupt::disrupt;
 pub(super) use perplexity::perplexity;
 pub(super) use scan::{detect, scan};
+pub(super) use sensitivity::sensitivity;
 
 use super::{Arm, ArmRole, Interval, Provenance, ResultKind, SCHEMA_VERSION};
 use crate::error::{Error, Result};
@@ -73,6 +75,12 @@ fn arms<'a>(field: impl Fn(usize) -> String, arms: impl Iterator<Item = &'a Arm>
             let name = |name: &str| format!("{}.selected[{j}].{name}", field(i));
             finite(name("channels_per_head"), selected.channels_per_head)?;
             share(name("share"), selected.share)?;
+        }
+        arm.massive_norm.map_or(Ok(()), |x| finite(format!("{}.massive_norm", field(i)), x))?;
+        for (j, rounded) in arm.rounded.iter().enumerate() {
+            let name = |name: &str| format!("{}.rounded[{j}].{name}", field(i));
+            share(name("exact"), rounded.exact)?;
+            finite(name("relative_error"), rounded.relative_error)?;
         }
     }
     Ok(())
