@@ -110,6 +110,11 @@ mod tests {
     #[test]
     fn every_architecture_is_on_record_within_the_tolerance() {
         for record in architectures().expect("a record") {
+            // Its own: transformers has none to be compared with.
+            if record.name == "massval" {
+                assert_eq!(record.parity, None);
+                continue;
+            }
             let parity = record.parity.unwrap_or_else(|| panic!("{}: no case", record.name));
             assert!(parity.logits < 5e-5 && parity.sites < 5e-5, "{}: {parity:?}", record.name);
             assert!(parity.logits > 0.0 && parity.sites > 0.0, "{}: {parity:?}", record.name);
