@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use massval_data::language::Vocabulary;
 use massval_models::{Decoder, DecoderConfig, arch};
 use serde_json::{Value, json};
 
@@ -31,6 +32,9 @@ pub(crate) fn hf_config(config: &TrainConfig, vocab: usize) -> Value {
         }
         _ => own(model, vocab, positions),
     };
+    value["bos_token_id"] = json!(Vocabulary::BOS);
+    value["eos_token_id"] = json!(Vocabulary::EOS);
+    value["pad_token_id"] = json!(Vocabulary::PAD);
     value["torch_dtype"] = json!("float32");
     value["tie_word_embeddings"] = json!(true);
     value
