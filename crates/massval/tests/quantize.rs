@@ -28,7 +28,7 @@ fn load(path: &Path) -> Model {
 
 /// Ids that every small model knows.
 fn ids(count: u32) -> Vec<u32> {
-    (0..count).map(|i| 3 + (i * 7 + i * i) % 50).collect()
+    (0..count).map(|i| 3 + (i * 7 + i * i) % 40).collect()
 }
 
 fn logits(model: &Model) -> Vec<f32> {
@@ -230,7 +230,7 @@ fn protected_rows_stay_as_they_are() {
     let rows: std::collections::BTreeSet<usize> = [3, 5].into();
     let weight = model.decoder().linear_weight(at).unwrap();
     let width = model.decoder().config().d_model;
-    for (protection, bound) in [(Protection::Exact, 0.0), (Protection::Groups(2), 0.05)] {
+    for (protection, bound) in [(Protection::Exact, 0.0), (Protection::Groups(2), 0.1)] {
         let place = tempdir().unwrap();
         let out = place.path().join("out");
         let mut wanted = options(Method::Gptq, Bits::Four, Format::PackQuantized);

@@ -120,9 +120,9 @@ pub struct CalibrationArgs {
     /// Sequences
     #[arg(help_heading = "What it is calibrated with", long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     pub samples: u32,
-    /// Tokens of a sequence
-    #[arg(help_heading = "What it is calibrated with", long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(2..))]
-    pub length: u32,
+    /// Tokens of a sequence [default: 512, or as many as the model has positions for]
+    #[arg(help_heading = "What it is calibrated with", long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    pub length: Option<u32>,
     /// Put each record, or prompt, as a user's message in the chat template
     #[arg(help_heading = "What it is calibrated with", long)]
     pub chat: bool,

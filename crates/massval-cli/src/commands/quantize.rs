@@ -36,7 +36,11 @@ pub fn run(args: Quantize) -> Done {
         Some(set) if options.needs_calibration() => {
             let mut read = CalibrationOptions::new(set);
             read.samples = args.calibration.samples as usize;
-            read.length = args.calibration.length as usize;
+            let positions = loaded.model.decoder().config().positions().unwrap_or(usize::MAX);
+            read.length = match args.calibration.length {
+                Some(length) => length as usize,
+                None => read.length.min(positions),
+            };
             read.chat = args.calibration.chat;
             read.seed = args.calibration.seed;
             Some(calibrate(&loaded.model, &read)?)
