@@ -19,7 +19,7 @@ fn natural() -> String {
 
 fn perplexity(model: &str, more: &[&str]) -> Vec<Value> {
     let text = natural();
-    let args = ["perplexity", model, "--text", &text, "--windows", "4", "--json"];
+    let args = ["perplexity", model, "--text", &text, "--windows", "2", "--json"];
     let result = succeed_json(args.iter().chain(more).copied());
     result["arms"].as_array().expect("arms").clone()
 }
@@ -109,8 +109,13 @@ fn massive_channels_and_as_many_random_ones_are_kept() {
 
 #[test]
 fn answers_are_written_with_a_rounded_cache() {
-    let model = small();
-    let task = ["disrupt", &model, "--task", "arithmetic", "--limit", "2", "--max-new-tokens", "6"];
+    let (folder, model) = (tempdir().unwrap(), small());
+    let path = folder.path().join("gsm8k.jsonl");
+    let problem =
+        |question: &str| format!("{{\"question\":\"{question}\",\"answer\":\"#### 3\"}}\n");
+    std::fs::write(&path, [problem("A hen?"), problem("Eggs?")].concat()).unwrap();
+    let spec = format!("gsm8k:{}", path.display());
+    let task = ["disrupt", &model, "--task", &spec, "--limit", "2", "--max-new-tokens", "6"];
     let arms = ["--kv-bits", "2", "--kv-group", "4", "--select", "top-k:1", "--json"];
     let result = succeed_json(task.iter().chain(&arms).copied());
     let arms = result["arms"].as_array().unwrap();
@@ -145,7 +150,7 @@ fn what_makes_no_sense_is_refused() {
 fn on_a_real_model() {
     let Some(model) = smollm2() else { return };
     let model = arg(&model);
-    let window = ["--window", "256", "--windows", "1"];
+    let window = ["--window", "128"];
     let channels = perplexity(model, &[&window[..], &["--kv-bits", "8,2"]].concat());
     assert!(kl(&channels[1]) < 0.01 && kl(&channels[2]) > 0.1, "{channels:?}");
     let tokens =

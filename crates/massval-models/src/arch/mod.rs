@@ -102,7 +102,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 #[must_use]
 pub fn module_blocks(config: &DecoderConfig) -> Option<Vec<StoredBlock>> {
     let architecture = ALL.iter().find(|known| known.name == config.architecture)?;
-    Some(stored::blocks(config, &(architecture.names)(config), ""))
+    let names = (architecture.names)(config);
+    let prefix = names.prefixes.first().map_or("", |prefix| prefix.body);
+    Some(stored::blocks(config, &names, prefix))
 }
 
 /// Reads the text of a `config.json`; `path` is for error messages.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use serde_json::Value;
+
 use super::disrupt::list;
 use super::formats::{csv, or_empty};
 use super::{TableStyle, cut, finish, lines, wrap};
@@ -33,17 +35,16 @@ pub fn sensitivity_table(result: &SensitivityResult, width: usize, style: TableS
     let header = header.into_iter().map(str::to_owned).collect();
     out.extend(lines(style, header, rows, &[0], false));
     out.extend(wrap(LEGEND, width));
-    let title = "How well what is known before foretold the KL (rank correlations, with intervals)";
+    let title = "How well each foretold the KL: rank correlations, with intervals";
     out.extend(list(title, result.agreement.iter().map(agreement_line), width));
     finish(out, style)
 }
 
 fn summary(result: &SensitivityResult) -> String {
-    let scheme = &result.scheme;
     let rounded = match result.perplexity {
         Some(perplexity) => format!(
-            " Each was rounded by itself ({}); left alone, the perplexity is {}.",
-            plain(&scheme.to_string()).replace('"', ""),
+            " Each was rounded by itself{}; left alone, the perplexity is {}.",
+            scheme(&result.scheme),
             short(perplexity)
         ),
         None => String::new(),
@@ -54,6 +55,15 @@ fn summary(result: &SensitivityResult) -> String {
         plain(&result.text),
         plural(result.window.tokens, "token")
     )
+}
+
+/// Bits and groups, as far as the value says them.
+fn scheme(scheme: &Value) -> String {
+    let bits = scheme.get("bits").and_then(Value::as_u64);
+    let group = scheme.pointer("/granularity/group").and_then(Value::as_u64);
+    let bits = bits.map_or_else(String::new, |bits| format!(" to {bits} bits"));
+    let group = group.map_or_else(String::new, |size| format!(" in groups of {size}"));
+    bits + &group
 }
 
 fn row(unit: &SensitivityUnit, measured: bool) -> Vec<String> {
