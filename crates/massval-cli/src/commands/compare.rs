@@ -56,8 +56,7 @@ pub fn run(args: Compare) -> Done {
         massval::weight_arms(model, &run, &asked, &mut |done, all| progress.at(done, all))?;
     loaded.timing("round", progress.finish());
 
-    let name = args.model.name.model.file_name().unwrap_or(args.model.name.model.as_os_str());
-    let tokens = ModelTokens::new(model.tokenizer()?, name.to_string_lossy().into_owned());
+    let tokens = ModelTokens::new(model.tokenizer()?, loaded.name());
     let experiment = Experiment {
         model,
         tasks: tasks(&args, &tokens)?,

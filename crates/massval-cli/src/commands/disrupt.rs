@@ -7,7 +7,6 @@ use std::time::Instant;
 use massval::data::catalog::Spec;
 use massval::eval::stats::Bootstrap;
 use massval::eval::{Estimate, Experiment, Form, ModelTokens, RunOptions, Task};
-use massval::models::Checkpoint;
 use massval::models::tensorfile::atomic_write;
 use massval::report::schema::DisruptResult;
 use massval::report::{html, table};
@@ -42,7 +41,7 @@ pub fn run(args: Disrupt) -> Done {
     };
     let mut arms = arms(&args.intervention, checkpoint, usual)?;
     arms.extend(kv);
-    let tokens = ModelTokens::new(loaded.model.tokenizer()?, tokenizer_name(checkpoint));
+    let tokens = ModelTokens::new(loaded.model.tokenizer()?, loaded.name());
     let tasks = tasks(&args, language.as_deref(), &tokens)?;
     let options = RunOptions::default().with_full_answers(args.full_answers);
     let decoders = BTreeMap::new();
@@ -73,12 +72,6 @@ pub fn run(args: Disrupt) -> Done {
         (_, TableFormat::Markdown) => print(&table::disrupt_markdown(&result).trim_end()),
         (_, TableFormat::Csv) => print(&table::disrupt_csv(&result).trim_end()),
     }
-}
-
-fn tokenizer_name(checkpoint: &Checkpoint) -> String {
-    let path = &checkpoint.path;
-    let file = || path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    checkpoint.name.clone().unwrap_or_else(file)
 }
 
 /// The tasks of a small language: three that are answered from the context, one from the weights.

@@ -92,6 +92,14 @@ impl Loaded {
         Ok(massval::tokenize(&self.model, &prompt, &options)?)
     }
 
+    /// What the model is called: its own name, or that of its folder or file.
+    pub fn name(&self) -> String {
+        let checkpoint = self.model.checkpoint();
+        let path = &checkpoint.path;
+        let file = || path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        checkpoint.name.clone().unwrap_or_else(file)
+    }
+
     /// The small language that the model was trained on, if massval trained it.
     pub fn language(&self) -> Option<PathBuf> {
         self.source.language()
