@@ -461,8 +461,7 @@ fn wrong_usage() {
     let model = arg(&model);
     misused(&[], &["Usage"]);
     misused(&["scna"], &["scan"]);
-    misused(&["scan"], &["MODEL"]);
-    misused(&["inspect"], &["MODEL"]);
+    misused(&["capture"], &["--hooks"]);
     misused(&["scan", model], &["--prompt"]);
     misused(&["scan", model, "--prompt", "a", "--tokens", "1"], &["--tokens"]);
     misused(&["scan", model, "--tokens", "1", "--chat"], &["--chat"]);

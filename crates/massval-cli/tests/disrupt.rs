@@ -499,7 +499,6 @@ fn findings_are_of_the_model() {
 #[test]
 fn wrong_usage() {
     let model = small();
-    misused(&["disrupt"], &["MODEL"]);
     let cases: &[Refused<'_>] = &[
         (&["--task", "capital"], &["capital", "did you mean `capitals`?"]),
         (&["--task", "passkey:tokns=3"], &["tokns", "did you mean `tokens`?"]),

@@ -13,6 +13,7 @@ const COMMANDS: &[&str] = &[
     "disrupt",
     "perplexity",
     "sensitivity",
+    "train",
     "compare",
     "generate",
     "quantize",

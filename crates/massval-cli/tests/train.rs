@@ -26,6 +26,9 @@ fn refused(args: &[&str], code: i32) -> String {
     stderr
 }
 
+/// A change of a config, and what is said of it.
+type Case<'a> = (&'a dyn Fn(&mut Value), &'a str);
+
 /// A config of a few seconds.
 fn config(folder: &Path, change: impl Fn(&mut Value)) -> String {
     let mut config = serde_json::json!({
@@ -84,7 +87,7 @@ fn what_cannot_be_trained_is_one_clear_line() {
     let folder = tempdir().unwrap();
     let run = folder.path().join("run");
     let out = run.to_str().unwrap();
-    let cases: [(&dyn Fn(&mut Value), &str); 5] = [
+    let cases: [Case<'_>; 5] = [
         (&|c| c["model"]["heads"] = 3.into(), "model.heads: 3 does not divide model.d_model 16"),
         (&|c| c["model"]["width"] = 3.into(), "config.json: unknown field `width`"),
         (&|c| c["language"]["cities"] = 2.into(), "`cities` is 2"),

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 /// What decides a training: equal configs give equal weights, bit for bit, on one machine.
 ///
 /// ```
-/// let config: massval_train::TrainConfig = serde_json::from_str(r#"{"seed": 7, "steps": 100}"#).unwrap();
+/// let config: massval_train::TrainConfig = serde_json::from_str(r#"{"seed": 7, "steps": 1000}"#).unwrap();
 /// config.validate()?;
 /// # Ok::<(), massval_train::Error>(())
 /// ```

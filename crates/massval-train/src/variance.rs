@@ -45,11 +45,11 @@ impl ModuleMapper for Rescale<'_> {
         let centred = x - mean;
         let std = centred.clone().square().mean().into_scalar::<f32>().sqrt();
         let target = self.target.std as f32;
-        if !(std > target * self.target.ratio as f32) {
-            return param;
+        if std > target * self.target.ratio as f32 {
+            self.rescaled = Some(layer.to_vec());
+            return set(param, move |_| centred * (target / std) + mean);
         }
-        self.rescaled = Some(layer.to_vec());
-        set(param, move |_| centred * (target / std) + mean)
+        param
     }
 }
 

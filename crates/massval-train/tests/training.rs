@@ -114,6 +114,9 @@ fn parts_of_a_step_add_up_to_it() {
     }
 }
 
+/// An architecture, and what makes a config one of it.
+type Variant<'a> = (&'a str, &'a dyn Fn(&mut ModelConfig));
+
 /// Each variant trains, and what it leaves loads as any other checkpoint and says the same, up to f16.
 #[test]
 fn every_variant_trains_and_loads() {
@@ -122,7 +125,7 @@ fn every_variant_trains_and_loads() {
         (m.norm, m.gated, m.bias, m.kv_heads, m.position) =
             (Norm::RmsNorm, true, false, 1, Position::Rope { theta: 1e4, fraction: 1.0 });
     };
-    let variants: [(&str, &dyn Fn(&mut ModelConfig)); 9] = [
+    let variants: [Variant<'_>; 9] = [
         ("gpt2", &|m| m.position = Position::Learned),
         ("gpt_neox", &|m| m.position = rope),
         ("gpt_neox", &|m| m.position = Position::Rope { theta: 1e4, fraction: 0.5 }),

@@ -12,9 +12,7 @@ use massval::quantize::Method;
 use super::{ModelArgs, ModelName};
 
 #[derive(Debug, Args)]
-#[command(
-    override_usage = "massval quantize <MODEL> --method METHOD --out DIR [--text FILE] [OPTIONS]"
-)]
+#[command(override_usage = "massval quantize [MODEL] --method METHOD --out DIR [OPTIONS]")]
 pub struct Quantize {
     #[command(flatten)]
     pub model: ModelArgs,

@@ -37,14 +37,17 @@ impl CurvePanel {
     }
 }
 
+/// A point of a line: step, value, and the ends of its interval, where it has one.
+pub type CurvePoint = (f64, f64, Option<(f64, f64)>);
+
 /// One line.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Curve {
     /// Whose it is.
     pub name: String,
-    /// Step, value, and the ends of its interval, where it has one.
-    pub points: Vec<(f64, f64, Option<(f64, f64)>)>,
+    /// The points, by rising step.
+    pub points: Vec<CurvePoint>,
 }
 
 impl Curve {
@@ -152,9 +155,8 @@ impl Curves {
         (left, top): (f64, f64),
     ) -> Result<()> {
         let points = || panel.lines.iter().flat_map(|line| &line.points);
-        let high = |(_, value, band): &(f64, f64, Option<(f64, f64)>)| {
-            band.map_or(*value, |(_, high)| high.max(*value))
-        };
+        let high =
+            |(_, value, band): &CurvePoint| band.map_or(*value, |(_, high)| high.max(*value));
         let highest = points().map(high).fold(0.0, f64::max);
         let highest = if highest > 0.0 { highest * 1.05 } else { 1.0 };
         let last = self.last_step();

@@ -34,7 +34,7 @@ use std::path::Path;
 use plotters::backend::{BitMapBackend, DrawingBackend, RGBPixel, SVGBackend};
 use plotters::drawing::IntoDrawingArea;
 
-pub use curves::{Curve, CurvePanel, curves};
+pub use curves::{Curve, CurvePanel, CurvePoint, curves};
 pub use disrupt::{
     accuracy_bars, diversity_bars, massive_norm_bars, normalised_bars, perplexity_bars,
     text_perplexity_bars,
