@@ -15,6 +15,9 @@ use serde::Serialize;
 
 use crate::trial;
 
+/// Tokens of a written answer: the longest has three, and positions are few.
+const ANSWER: usize = 8;
+
 /// What is different from the preset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrainingArm {
@@ -156,7 +159,9 @@ pub fn disrupted(
     let mut tasks = Vec::new();
     for spec in ["small_passkey:FILE:tokens=40", "small_key_value:FILE", "small_facts:FILE"] {
         let spec = spec.replace("FILE", &language.display().to_string()).parse()?;
-        tasks.push(massval::task(&spec, Some(200), Some(0), &tokens)?);
+        let mut task = massval::task(&spec, Some(200), Some(0), &tokens)?;
+        task.ask.write = task.ask.write.min(ANSWER);
+        tasks.push(task);
     }
     let sites = match model.decoder().config().rope() {
         Some(_) => [massval::hooks::Site::RotQ, massval::hooks::Site::RotK],

@@ -75,7 +75,7 @@ impl TrainConfig {
             batch: 16,
             model: ModelConfig { layers: 2, d_model: 64, heads: 2, d_mlp: 256, ..small.model },
             optimizer: OptimizerConfig { warmup: 30, ..small.optimizer },
-            language: LanguageConfig { countries: 8, cities: 16, sequence: 48, ..small.language },
+            language: LanguageConfig { countries: 12, cities: 24, sequence: 48, ..small.language },
             measure_every: 100,
             measure_items: 32,
             checkpoint_every: 100,

@@ -23,6 +23,8 @@ use crate::progress::Progress;
 
 /// Without `--task`: one task of each side.
 const USUAL: [&str; 2] = ["passkey", "capitals"];
+/// Tokens of a written answer there: the longest has three, and positions are few.
+const SMALL_ANSWER: usize = 8;
 /// Without arms, for a model trained by massval: channels of a head.
 const SMALL_SIZES: [u16; 4] = [1, 2, 4, 8];
 
@@ -101,6 +103,9 @@ fn tasks<'a>(
     for spec in &specs {
         let mut task = massval::task(spec, limit, Some(args.intervention.seed), tokens)?;
         task.form = Form { chat: args.chat, system: args.system.clone() };
+        if args.task.is_empty() && language.is_some() {
+            task.ask.write = task.ask.write.min(SMALL_ANSWER);
+        }
         if let Some(most) = args.max_new_tokens
             && task.ask.write > 0
         {
