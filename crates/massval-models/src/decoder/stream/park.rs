@@ -24,6 +24,7 @@ pub(super) struct Park {
 
 /// The place of one hidden state.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "few at a time; only GPU backends make tensors large")]
 pub(super) enum Parked {
     Kept(Tensor<3>),
     Spilled { at: u64, bytes: u64, shape: [usize; 3], dtype: DType },
