@@ -50,12 +50,10 @@ impl Source {
             (Some(_), None) => {
                 wrong("neither a path here nor `org/name` on a hub, so --revision means nothing")
             }
-            (None, None) if parts.len() == 1 => {
-                wrong(
-                    "no such file or folder; a model on a hub is named `org/name`, those that massval \
+            (None, None) if parts.len() == 1 => wrong(
+                "no such file or folder; a model on a hub is named `org/name`, those that massval \
                      carries are rope-small and learned-small",
-                )
-            }
+            ),
             (None, None) => Ok(Self::Path(model.clone())),
         }
     }

@@ -17,6 +17,9 @@ use crate::{Error, Result, TrainConfig};
 /// Checkpoints that are kept; older ones are removed.
 const KEPT: usize = 2;
 
+/// How the name of a checkpoint begins that is being written.
+const UNFINISHED: &str = ".unfinished";
+
 const STATE: &str = "training.json";
 const OPTIMIZER: &str = "optimizer.bpk";
 
@@ -127,7 +130,7 @@ impl Checkpoints {
     ) -> Result<()> {
         fs::create_dir_all(&self.folder).map_err(Error::io(&self.folder))?;
         let temporary = tempfile::Builder::new()
-            .prefix(".unfinished")
+            .prefix(UNFINISHED)
             .tempdir_in(&self.folder)
             .map_err(Error::io(&self.folder))?;
         beside.save(decoder, temporary.path(), Numbers::F32)?;
@@ -150,6 +153,18 @@ impl Checkpoints {
         // It has another name now.
         let _ = temporary.keep();
         self.thin_out()
+    }
+
+    /// Removes what a killed run was writing.
+    pub(crate) fn clear(&self) -> Result<()> {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(()) };
+        let unfinished = entries.filter_map(std::result::Result::ok).filter(|entry| {
+            entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED))
+        });
+        for path in unfinished.map(|entry| entry.path()) {
+            fs::remove_dir_all(&path).map_err(Error::io(&path))?;
+        }
+        Ok(())
     }
 
     fn thin_out(&self) -> Result<()> {

@@ -76,6 +76,7 @@ impl Trainer {
             check_folder(folder)?;
         }
         fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        checkpoints.clear()?;
         write_json(&folder.join("train.json"), &json!(config))?;
         let (decoder, state, step) = match saved {
             Some((decoder, state, step)) => (decoder, Some(state), step),
