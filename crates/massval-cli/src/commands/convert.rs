@@ -15,7 +15,8 @@ pub fn run(args: &Convert) -> Done {
     let info = source.inspect()?;
     let Some(config) = &info.quantization else {
         let what = "is not quantized, so there is nothing to convert; see `massval quantize`";
-        return Err(Failure::Work(format!("{}: {what}", source.path().display())));
+        let name = info.name.clone().unwrap_or_else(|| source.path().display().to_string());
+        return Err(Failure::Work(format!("{name}: {what}")));
     };
     let activations = config.activations.is_some() || config.layout.format == Format::IntQuantized;
     let format = quantized_format(&args.format, config.layout.bits, activations);

@@ -14,7 +14,7 @@ use super::work::io;
 use crate::{Error, Result};
 
 /// What else a folder has that belongs to the model, whatever its weights are.
-const CARRIED: [&str; 16] = [
+const CARRIED: [&str; 17] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "tokenizer.model",
@@ -27,6 +27,7 @@ const CARRIED: [&str; 16] = [
     "chat_template.json",
     "generation_config.json",
     "preprocessor_config.json",
+    "language.json",
     "LICENSE",
     "LICENSE.txt",
     "LICENSE.md",
