@@ -222,7 +222,7 @@ fn name(step: usize) -> String {
 fn same(path: &Path, before: &TrainConfig, now: &TrainConfig) -> Result<()> {
     let decisive = |config: &TrainConfig| {
         let mut value = json!(config);
-        for field in ["measure_every", "measure_items", "checkpoint_every"] {
+        for field in ["measure_every", "measure_items", "measure_disrupted", "checkpoint_every"] {
             value[field] = Value::Null;
         }
         value

@@ -35,6 +35,9 @@ pub struct TrainConfig {
     pub measure_every: usize,
     /// Items of each task that a measurement asks.
     pub measure_items: usize,
+    /// Channels of each head of Q and K that a measurement replaces by their joint mean while it asks the tasks again:
+    /// the largest, and as many drawn from the others. 0: it does not ask again.
+    pub measure_disrupted: usize,
     /// Steps between two checkpoints.
     pub checkpoint_every: usize,
 }
@@ -229,6 +232,14 @@ impl TrainConfig {
                 return Err(Error::config("model.position.fraction", what));
             }
         }
+        let (most, head_dim) = (d_model / heads / 2, d_model / heads);
+        if self.measure_disrupted > most {
+            let what = format!(
+                "{} of a head's {head_dim} channels, and as many others; it may be 0 to {most}",
+                self.measure_disrupted
+            );
+            return Err(Error::config("measure_disrupted", what));
+        }
         positive("model.init_std", self.model.init_std)?;
         self.optimizer.validate(self.steps)?;
         if let Some(TargetVariance { std, every, ratio }) = self.mitigations.target_variance {
@@ -335,6 +346,7 @@ mod tests {
                 with(|c| c.model.position = Position::Rope { theta: f64::NAN, fraction: 1.0 }),
                 "model.position.theta: NaN",
             ),
+            (with(|c| c.measure_disrupted = 17), "measure_disrupted: 17 of a head's 32 channels"),
             (with(|c| c.optimizer.warmup = c.steps), "optimizer.warmup"),
             (with(|c| c.optimizer.beta_2 = 1.0), "optimizer.beta_2: 1"),
             (with(|c| c.optimizer.learning_rate = -1.0), "optimizer.learning_rate: -1"),

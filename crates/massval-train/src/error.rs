@@ -55,6 +55,12 @@ pub enum Error {
     /// What the detector refuses.
     #[error(transparent)]
     Detect(#[from] massval_detect::Error),
+    /// What an intervention refuses.
+    #[error(transparent)]
+    Disrupt(#[from] massval_disrupt::Error),
+    /// What reading the model's shape refuses.
+    #[error(transparent)]
+    Eval(#[from] massval_eval::Error),
 }
 
 /// A result of this crate.

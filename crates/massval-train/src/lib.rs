@@ -38,5 +38,5 @@ pub use config::{
 };
 pub use error::{Error, Result};
 pub use log::{Entry, Log, read_log};
-pub use measure::{Accuracy, Measurement, SiteMeasure};
+pub use measure::{Accuracy, DisruptedTasks, Measurement, SiteMeasure};
 pub use trainer::{Event, Trainer};

@@ -10,6 +10,7 @@ use massval_data::{Dataset, Item};
 use massval_detect::activations::MassiveActivationRule;
 use massval_detect::tensor::{TensorNormAccumulator, locate_tensor};
 use massval_detect::{Criterion, TokenSelection, summarize};
+use massval_disrupt::{Disruptor, Intervention, Operator, PromptInfo, Selection, Target};
 use massval_hooks::{Activation, At, Hook, HookFailure, HookSet, Site};
 use massval_models::{Batch, Decoder, LogitsAt, cross_entropy};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub struct Measurement {
     pub loss: f64,
     /// The tasks, contextual ones first.
     pub tasks: Vec<Accuracy>,
+    /// The same with channels of Q and K disrupted, the largest and drawn ones; nothing if the config asks for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disrupted: Vec<DisruptedTasks>,
     /// Q, K and V of each layer, before and after rotation.
     pub sites: Vec<SiteMeasure>,
     /// The largest absolute value of the residual stream, of each layer.
@@ -42,6 +46,16 @@ pub struct Measurement {
     pub median_activation: Vec<f32>,
     /// Massive activations by the rule of 2402.17762, in all rows and layers.
     pub massive_activations: usize,
+}
+
+/// The tasks while channels of each head of Q and K, after rotation where there is one, hold their joint mean.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DisruptedTasks {
+    /// The channels, as [`Selection`] prints: `top-k:8`, `random-k:8`.
+    pub selection: String,
+    /// The tasks, as [`Measurement::tasks`].
+    pub tasks: Vec<Accuracy>,
 }
 
 /// How many items of a task were answered right, token for token.
@@ -82,6 +96,9 @@ pub(crate) struct Questions {
     tasks: Vec<Task>,
     /// A token before every prompt.
     sink: Option<u32>,
+    /// Channels of each head that are disrupted, and the seed of those that are drawn.
+    disrupted: usize,
+    seed: u64,
 }
 
 #[derive(Debug)]
@@ -133,16 +150,48 @@ impl Questions {
         add("key-value-held-out", true, key_value(Split::HeldOut).ok().as_ref().map(|s| s as _))?;
         add("conflict", true, conflict.ok().as_ref().map(|set| set as _))?;
         add("facts", false, Some(&facts))?;
-        Ok(Self { tasks, sink })
+        Ok(Self { tasks, sink, disrupted: config.measure_disrupted, seed: config.seed })
     }
 
     fn ask(&self, decoder: &Decoder) -> Result<Vec<Accuracy>> {
-        self.tasks.iter().map(|task| self.ask_task(decoder, task)).collect()
+        self.tasks.iter().map(|task| self.ask_task(decoder, task, None)).collect()
     }
 
-    fn ask_task(&self, decoder: &Decoder, task: &Task) -> Result<Accuracy> {
+    /// Asks again under each intervention. The answer is read together with the prompt, so the norms that decide and
+    /// the mean that is written are those of both.
+    fn ask_disrupted(&self, decoder: &Decoder) -> Result<Vec<DisruptedTasks>> {
+        let k = self.disrupted;
+        if k == 0 {
+            return Ok(Vec::new());
+        }
+        let target = massval_eval::target(decoder)?;
+        let disrupted = |selection: Selection| {
+            let mut disruptor = self.disruptor(selection.clone(), &target)?;
+            let tasks = self.tasks.iter();
+            let tasks = tasks.map(|task| self.ask_task(decoder, task, Some(&mut disruptor)));
+            let tasks = tasks.collect::<Result<_>>()?;
+            Ok(DisruptedTasks { selection: selection.to_string(), tasks })
+        };
+        [Selection::top(k), Selection::RandomK { k }].into_iter().map(disrupted).collect()
+    }
+
+    fn disruptor(&self, selection: Selection, target: &Target) -> Result<Disruptor> {
+        let sites = match target.bands {
+            Some(_) => [Site::RotQ, Site::RotK],
+            None => [Site::Q, Site::K],
+        };
+        let intervention = Intervention::new(Operator::JointMean, selection);
+        Ok(Disruptor::new(intervention.at(&sites).seeded(self.seed), target)?)
+    }
+
+    fn ask_task(
+        &self,
+        decoder: &Decoder,
+        task: &Task,
+        mut disruptor: Option<&mut Disruptor>,
+    ) -> Result<Accuracy> {
         let mut correct = 0;
-        for items in task.items.chunks(AT_ONCE) {
+        for (nth, items) in task.items.chunks(AT_ONCE).enumerate() {
             let rows: Vec<Vec<u32>> = items
                 .iter()
                 .map(|(prompt, answer)| {
@@ -153,8 +202,16 @@ impl Questions {
             let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
             let longest = items.iter().map(|(_, answer)| answer.len()).max().unwrap_or(1);
             let batch = Batch::left_padded(&rows)?;
+            let mut hooks = HookSet::new(decoder.hook_points());
+            if let Some(disruptor) = disruptor.as_deref_mut() {
+                let item = |row| PromptInfo { key: (nth * AT_ONCE + row) as u64, evidence: None };
+                disruptor.begin(&(0..items.len()).map(item).collect::<Vec<_>>());
+                let points = disruptor.points();
+                hooks.add_at(&points, disruptor)?;
+            }
             let from = LogitsAt::From(batch.seq() - longest);
-            let logits = decoder.forward(&batch, None, &mut HookSet::none(), from)?;
+            let logits = decoder.forward(&batch, None, &mut hooks, from)?;
+            hooks.finish()?;
             let Some(logits) = logits else { continue };
             let chosen = logits.argmax(2).into_data().convert::<i64>();
             let chosen = chosen.try_into_vec::<i64>().unwrap_or_default();
@@ -210,6 +267,7 @@ pub(crate) fn measure(
         step,
         loss: f64::from(loss.into_scalar::<f32>()),
         tasks: questions.ask(decoder)?,
+        disrupted: questions.ask_disrupted(decoder)?,
         sites: watch.sites(decoder)?,
         largest_activation: watch.largest.values().copied().collect(),
         median_activation: watch.medians.values().map(|sum| sum / ROWS as f32).collect(),
@@ -288,5 +346,43 @@ impl Watch {
             });
         }
         Ok(measures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use burn::tensor::{DType, Device};
+    use massval_models::Model;
+
+    use super::*;
+
+    /// What docs/training.md says of `rope-small`: two channels of each head take key-value retrieval away, and two
+    /// others do not.
+    #[test]
+    fn the_largest_channels_of_rope_small_hold_what_it_reads() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/rope-small");
+        let config = std::fs::read_to_string(folder.join("train.json")).unwrap();
+        let config: TrainConfig = serde_json::from_str(&config).unwrap();
+        let config = TrainConfig { measure_items: 32, measure_disrupted: 2, ..config };
+        let language = Language::new(config.language.clone()).unwrap();
+        let questions = Questions::new(&language, &config, None).unwrap();
+        let model = Model::load(&folder, &Device::flex(), DType::F32, &mut |_, _| {}).unwrap();
+
+        let right = |tasks: &[Accuracy], name: &str| {
+            let task = tasks.iter().find(|accuracy| accuracy.task == name).unwrap();
+            assert_eq!(task.items, 32);
+            task.correct
+        };
+        let whole = questions.ask(model.decoder()).unwrap();
+        let disrupted = questions.ask_disrupted(model.decoder()).unwrap();
+        let [top, random] = disrupted.as_slice() else { panic!("{disrupted:?}") };
+        assert_eq!([&top.selection, &random.selection], ["top-k:2", "random-k:2"]);
+        assert!(right(&whole, "key-value") > 30, "{whole:?}");
+        assert!(right(&top.tasks, "key-value") < 16, "{top:?}");
+        assert!(right(&random.tasks, "key-value") > 26, "{random:?}");
+        assert!(right(&top.tasks, "facts") > 30, "{top:?}");
+        assert_eq!(random, &questions.ask_disrupted(model.decoder()).unwrap()[1]);
     }
 }

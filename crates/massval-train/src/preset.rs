@@ -62,6 +62,7 @@ impl TrainConfig {
             },
             measure_every: 250,
             measure_items: 128,
+            measure_disrupted: 0,
             checkpoint_every: 500,
         }
     }

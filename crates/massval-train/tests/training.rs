@@ -188,8 +188,8 @@ fn another_config_is_not_gone_on_with() {
     other.language.seed = 3;
     let message = refused(other);
     assert!(message.contains("language.seed = 0, and 3 is asked for"), "{message}");
-    // How often it is looked at decides nothing.
-    trainer(TrainConfig { measure_every: 1, ..base }, folder.path());
+    // How it is looked at decides nothing.
+    trainer(TrainConfig { measure_every: 1, measure_disrupted: 2, ..base }, folder.path());
 }
 
 #[test]

@@ -4,8 +4,9 @@
 //! P1 compares families of models, which differ in much besides their positions. Here nothing else differs. With
 //! `--arms` the mitigations of P0 and P2 join: kv-bias, sink, dyt, tvr, lir, kv-bias+tvr, dyt+tvr, each on top of RoPE.
 //!
-//! Each run is a folder of its own under `--out`, and goes on where it was interrupted. At the end the curves are
-//! drawn, the mean over the seeds and their range, and every model is disrupted: a table of accuracies with their
+//! Each run is a folder of its own under `--out`, and goes on where it was interrupted. While it trains, the tasks are
+//! also asked with `--k` channels of each head disrupted, the largest and drawn ones. At the end the curves are drawn,
+//! the mean over the seeds and their range, and every model is disrupted once more: a table of accuracies with their
 //! intervals.
 //!
 //! ```text
@@ -19,7 +20,7 @@ use clap::Parser;
 use massval::DeviceName;
 use massval::models::tensorfile::atomic_write;
 use massval::report::figure::{Curve, CurvePanel, curves};
-use massval::train::{Entry, Measurement, TrainConfig};
+use massval::train::{Accuracy, Entry, Measurement, TrainConfig};
 use massval_examples::{Disrupted, TrainingArm, disrupted};
 
 /// Where massive values come from: training with and without RoPE (P1)
@@ -37,7 +38,7 @@ struct Cli {
     /// Steps, in place of the preset's
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
-    /// Channels of each head to disrupt at the end
+    /// Channels of each head to disrupt, at every measurement and at the end
     #[arg(long, default_value_t = 8, value_name = "K")]
     k: usize,
     /// Where to compute: cpu, wgpu, vulkan, cuda, cuda:N
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
             preset.steps = steps;
             preset.optimizer.warmup = preset.optimizer.warmup.min(steps / 2);
         }
+        preset.measure_disrupted = cli.k;
         let device = cli.device.open()?;
         let mut measured: Vec<Measured> = Vec::new();
         let mut table: Vec<Disrupted> = Vec::new();
@@ -113,10 +115,15 @@ fn panels(measured: &[Measured]) -> Vec<CurvePanel> {
         let lines = measured.iter().map(|arm| line(arm, value));
         CurvePanel::new(title, lines.filter(|line| !line.points.is_empty()).collect())
     };
-    let task = |name: &'static str| {
+    let right = |tasks: &[Accuracy], name: &str| {
+        let found = tasks.iter().find(|accuracy| accuracy.task == name)?;
+        Some(100.0 * found.correct as f64 / found.items.max(1) as f64)
+    };
+    let task = |name: &'static str| move |m: &Measurement| right(&m.tasks, name);
+    let under = |selection: &'static str, name: &'static str| {
         move |m: &Measurement| {
-            let found = m.tasks.iter().find(|accuracy| accuracy.task == name)?;
-            Some(100.0 * found.correct as f64 / found.items.max(1) as f64)
+            let found = m.disrupted.iter().find(|arm| arm.selection.starts_with(selection))?;
+            right(&found.tasks, name)
         }
     };
     let top = |site: &'static str| {
@@ -138,8 +145,14 @@ fn panels(measured: &[Measured]) -> Vec<CurvePanel> {
     vec![
         panel("loss on rows not trained on (nats per token)", &|m| Some(m.loss)),
         panel("facts, from the weights (% right)", &task("facts")),
+        panel("facts, the largest channels disrupted", &under("top", "facts")),
+        panel("facts, drawn channels disrupted", &under("random", "facts")),
         panel("pass keys, from the context (% right)", &task("passkey")),
+        panel("pass keys, the largest channels disrupted", &under("top", "passkey")),
+        panel("pass keys, drawn channels disrupted", &under("random", "passkey")),
         panel("key-value, from the context (% right)", &task("key-value")),
+        panel("key-value, the largest channels disrupted", &under("top", "key-value")),
+        panel("key-value, drawn channels disrupted", &under("random", "key-value")),
         panel("largest norm of Q over its head's mean", &top("q")),
         panel("largest norm of K over its head's mean", &top("k")),
         panel("largest norm of V over its head's mean", &top("v")),
