@@ -395,8 +395,10 @@ def whole(arguments):
             quantize_block(block, streams, others, arguments.method, tied)
     seconds = time.perf_counter() - begun
     blocks = len(layers[: arguments.blocks])
+    every = seconds / blocks * len(layers)
     print(f"{arguments.method}: {blocks} blocks, {count} x {arguments.tokens} tokens, {torch.get_num_threads()} threads: "
-          f"{seconds:.1f} s, {seconds / blocks * len(layers):.1f} s for all {len(layers)}")
+          f"{seconds:.1f} s, {every:.1f} s for all {len(layers)}")
+    return every
 
 
 def quantize_block(block, streams, others, method, tied):

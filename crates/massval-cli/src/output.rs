@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::iter;
 use std::process::ExitCode;
 
 use massval::report::table::TableStyle;
@@ -31,9 +32,14 @@ impl Failure {
     }
 }
 
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Work(error.to_string())
+        let causes = iter::successors(Some(&error as &dyn std::error::Error), |e| e.source());
+        let mut causes = causes.filter_map(|cause| cause.downcast_ref::<io::Error>());
+        Self::Work(match causes.any(|cause| cause.kind() == io::ErrorKind::StorageFull) {
+            true => format!("{error}; make room and try again, with --resume where there is one"),
+            false => error.to_string(),
+        })
     }
 }
 
@@ -126,4 +132,22 @@ pub fn style() -> TableStyle {
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
         .is_some_and(|value| value.to_lowercase().replace('-', "").contains("utf8"));
     if utf8 || !io::stdout().is_terminal() { TableStyle::Unicode } else { TableStyle::Ascii }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_says_what_to_do() {
+        let told = |kind: io::ErrorKind| {
+            let error = massval::Error::Io { path: "out/log".into(), source: kind.into() };
+            match Failure::from(error) {
+                Failure::Work(line) => line,
+                Failure::Closed => String::new(),
+            }
+        };
+        assert!(told(io::ErrorKind::StorageFull).ends_with("--resume where there is one"));
+        assert!(!told(io::ErrorKind::NotFound).contains("--resume"));
+    }
 }

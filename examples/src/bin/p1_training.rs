@@ -144,21 +144,21 @@ fn panels(measured: &[Measured]) -> Vec<CurvePanel> {
         |m: &Measurement| m.largest_activation.iter().map(|x| f64::from(*x)).reduce(f64::max);
     vec![
         panel("loss on rows not trained on (nats per token)", &|m| Some(m.loss)),
+        panel("largest absolute value of the residual stream", &largest),
         panel("facts, from the weights (% right)", &task("facts")),
         panel("facts, the largest channels disrupted", &under("top", "facts")),
-        panel("facts, drawn channels disrupted", &under("random", "facts")),
         panel("pass keys, from the context (% right)", &task("passkey")),
         panel("pass keys, the largest channels disrupted", &under("top", "passkey")),
-        panel("pass keys, drawn channels disrupted", &under("random", "passkey")),
         panel("key-value, from the context (% right)", &task("key-value")),
         panel("key-value, the largest channels disrupted", &under("top", "key-value")),
+        panel("pass keys, drawn channels disrupted", &under("random", "passkey")),
         panel("key-value, drawn channels disrupted", &under("random", "key-value")),
         panel("largest norm of Q over its head's mean", &top("q")),
         panel("largest norm of K over its head's mean", &top("k")),
         panel("largest norm of V over its head's mean", &top("v")),
         panel("massive values of Q and K at lambda 3", &massive),
         panel("share of squared norm in slow pairs (%)", &slow),
-        panel("largest absolute value of the residual stream", &largest),
+        panel("facts, drawn channels disrupted", &under("random", "facts")),
     ]
 }
 

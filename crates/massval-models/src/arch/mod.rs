@@ -37,7 +37,8 @@ pub(crate) use stored::blocks as stored_blocks;
 pub use stored::{StoredBlock, StoredLinear, StoredPart};
 
 use crate::config::{DecoderConfig, NormKind};
-use crate::weights::{GgufMetadata, LoadReport, Weights, quantization};
+use crate::weights::quantized::quantization;
+use crate::weights::{GgufMetadata, LoadReport, Weights};
 use crate::{Error, Result};
 use within::Outer;
 

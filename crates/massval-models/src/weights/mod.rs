@@ -15,7 +15,7 @@ mod mapped;
 mod open;
 mod packed;
 pub(crate) mod pytorch;
-mod quantized;
+pub(crate) mod quantized;
 mod report;
 pub(crate) mod safetensors;
 mod stored_type;
@@ -33,7 +33,6 @@ pub use loader::Loader;
 pub(crate) use mapped::Mapped;
 #[cfg(feature = "hub")]
 pub(crate) use open::NAMES;
-pub(crate) use quantized::quantization;
 pub use report::{LoadReport, Missing, WrongShape};
 pub use stored_type::StoredType;
 
