@@ -2,7 +2,7 @@
 //!
 //! - [`schema`]: what a result file holds; reading, checking and writing it.
 //! - [`table`]: a result as text for a terminal, as Markdown, as CSV.
-//! - [`html`]: a scan, or a disruption experiment, as one self-contained page.
+//! - [`html`]: a scan, a disruption experiment, or layers' sensitivity, as one self-contained page.
 //! - [`figure`] (feature `figures`): the papers' figures as SVG and PNG.
 //!
 //! This crate knows no model: a result file is all that it needs.
@@ -17,6 +17,7 @@ mod palette;
 mod rows;
 pub mod schema;
 mod selected;
+mod sensitivity;
 mod sites;
 pub mod table;
 #[cfg(test)]

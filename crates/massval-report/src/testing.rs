@@ -1,7 +1,8 @@
 //! The results that the tests of this crate look at, all of SmolLM2-135M-Instruct: four layers of
-//! a scan, and a small disruption experiment.
+//! a scan, a small disruption experiment, and the sensitivity of six layers.
 
 mod experiment;
+mod sensitivity;
 
 use massval_detect::{ChannelNorms, Criterion, Finding, Layout, summarize};
 
@@ -10,6 +11,7 @@ use crate::schema::{
 };
 
 pub(crate) use experiment::{disrupt, perplexity, wilson};
+pub(crate) use sensitivity::{only_told, sensitivity};
 
 /// The fixture made by `tests/fixtures/make_scan.py`.
 pub(crate) fn scan() -> ScanResult {

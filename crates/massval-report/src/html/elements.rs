@@ -21,6 +21,11 @@ pub(super) fn body_cells(out: &mut String, cells: &[String], text: &[usize]) {
     *out += "</tr>\n";
 }
 
+/// The start of a box, named `label`, that scrolls by itself where its table is too wide for the page.
+pub(super) fn scroll(label: &str) -> String {
+    format!("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{label}\">")
+}
+
 /// Appends formatted text.
 pub(super) fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.

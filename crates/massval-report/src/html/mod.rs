@@ -7,12 +7,18 @@ mod elements;
 mod escape;
 mod run;
 mod scan;
+mod sensitivity;
+mod strips;
 
 pub use disrupt::disrupt_page;
 pub use scan::scan_page;
+pub use sensitivity::sensitivity_page;
 
 /// The look of every page.
 const STYLE: &str = include_str!("style.css");
+
+/// The look of tables with row heads and of strips, for pages that are markup alone.
+const PANELS_STYLE: &str = include_str!("panels.css");
 
 /// `template` with every `{{name}}` replaced, in one pass: a value is never searched for names.
 fn fill(template: &str, fields: &[(&str, String)]) -> String {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::schema::SiteSelected;
-use crate::testing::{disrupt, perplexity};
+use crate::testing::{disrupt, only_told, perplexity, sensitivity};
 
 fn widest(text: &str) -> usize {
     text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
@@ -137,4 +137,13 @@ fn a_result_without_tasks_still_prints() {
     result.comparisons.clear();
     assert!(disrupt_table(&result, 80, TableStyle::Unicode).contains("massive, k=8"));
     assert!(disrupt_markdown(&result).contains("massive, k=8"));
+}
+
+#[test]
+fn sensitivity_at_80_columns() {
+    for (name, result) in [("measured", sensitivity()), ("told", only_told())] {
+        let text = sensitivity_table(&result, 80, TableStyle::Unicode);
+        assert!(widest(&text) <= 80, "{} columns:\n{text}", widest(&text));
+        insta::assert_snapshot!(format!("sensitivity_{name}_at_80_columns"), text);
+    }
 }

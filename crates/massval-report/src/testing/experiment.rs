@@ -34,6 +34,18 @@ fn provenance(command: &str, input: InputIdentity) -> Provenance {
     Provenance { command, seed: Some(178), input, ..scan().provenance }
 }
 
+/// A run that read a text in windows.
+pub(super) fn text_run(command: &str) -> Provenance {
+    let input = InputIdentity {
+        source: InputSource::Text,
+        file: Some("natural.txt".to_owned()),
+        tokens: Vec::new(),
+        pieces: None,
+        ..scan().provenance.input
+    };
+    provenance(command, input)
+}
+
 fn arms() -> Vec<Arm> {
     let arm = |(name, _): &(&str, [usize; 4])| {
         let Some((role, k)) = name.split_once(", k=") else { return Arm::baseline(*name) };
@@ -218,17 +230,10 @@ pub(crate) fn perplexity() -> PerplexityResult {
             windows: windows.to_vec(),
         }
     };
-    let input = InputIdentity {
-        source: InputSource::Text,
-        file: Some("natural.txt".to_owned()),
-        tokens: Vec::new(),
-        pieces: None,
-        ..scan().provenance.input
-    };
     PerplexityResult {
         schema_version: SCHEMA_VERSION,
         kind: ResultKind::Perplexity,
-        provenance: provenance("perplexity", input),
+        provenance: text_run("perplexity"),
         definition: "exp of the mean negative log-likelihood of all tokens but the first of each \
                      window; windows of 1024 tokens without overlap, no BOS."
             .to_owned(),

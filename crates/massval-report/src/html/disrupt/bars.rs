@@ -1,9 +1,9 @@
-//! Accuracies as bars. Lengths are in percent of the width, so a bar fits every screen and its
-//! text keeps its size.
+//! Accuracies as bars.
 
 use crate::experiment;
 use crate::html::elements::push;
 use crate::html::escape::html;
+use crate::html::strips::{axis, interval, mark};
 use crate::schema::{Arm, DisruptResult, Score, TaskInfo};
 use crate::words::NONE;
 
@@ -25,7 +25,7 @@ pub(super) fn bars(result: &DisruptResult) -> String {
             let score = result.cell(&arm.name, &task.name).map(|cell| &cell.score);
             out += &bar(arm, task, score);
         }
-        out += &axis();
+        out += &axis(&["0", "25", "50", "75", "100"], "%");
         out += "</figure>\n";
     }
     out + "</div>\n"
@@ -51,36 +51,11 @@ fn bar(arm: &Arm, task: &TaskInfo, score: Option<&Score>) -> String {
                 arm.role.as_str()
             ),
         );
-        // A halo in the paper's colour keeps the line visible on a dark bar.
-        for class in ["halo", "interval"] {
-            line(&mut out, class, (low, high), (11, 11));
-            line(&mut out, class, (low, low), (7, 15));
-            line(&mut out, class, (high, high), (7, 15));
-        }
+        interval(&mut out, low, high);
     }
     if let Some(chance) = task.chance {
-        line(&mut out, "chance", (100.0 * chance, 100.0 * chance), (0, 22));
+        mark(&mut out, 100.0 * chance);
     }
     push(&mut out, format_args!("</svg><span class=\"value\">{value}</span></div>\n"));
     out
-}
-
-fn line(out: &mut String, class: &str, (x1, x2): (f64, f64), (y1, y2): (u32, u32)) {
-    push(
-        out,
-        format_args!(
-            "<line class=\"{class}\" x1=\"{x1:.2}%\" x2=\"{x2:.2}%\" y1=\"{y1}\" y2=\"{y2}\"/>"
-        ),
-    );
-}
-
-/// The percentages under the bars; the bars' labels hold the numbers for those who hear the page.
-fn axis() -> String {
-    let tick = |percent: u32| {
-        format!("<text x=\"{percent}%\" y=\"12\" text-anchor=\"middle\">{percent}</text>")
-    };
-    let ticks: String = [0, 25, 50, 75, 100].into_iter().map(tick).collect();
-    format!(
-        "<div class=\"bar axis\" aria-hidden=\"true\"><span></span><svg>{ticks}</svg><span class=\"value\">%</span></div>\n"
-    )
 }

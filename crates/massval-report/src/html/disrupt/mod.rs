@@ -3,7 +3,7 @@
 mod bars;
 mod parts;
 
-use super::{STYLE, escape, fill, run};
+use super::{PANELS_STYLE, STYLE, escape, fill, run};
 use crate::error::Result;
 use crate::experiment;
 use crate::schema::{DisruptResult, SCHEMA_VERSION};
@@ -32,7 +32,7 @@ pub fn disrupt_page(result: &DisruptResult) -> Result<String> {
         ("provenance", run::provenance(&result.provenance, &[])),
         ("selected", parts::selected(result)),
         ("schema", SCHEMA_VERSION.to_string()),
-        ("style", format!("{STYLE}{OWN_STYLE}")),
+        ("style", [STYLE, PANELS_STYLE, OWN_STYLE].concat()),
         ("summary", escape::html(&experiment::summary(result))),
         ("tasks", parts::tasks(result)?),
         ("title", escape::html(&format!("{model}: disruption"))),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::experiment;
-use crate::html::elements::{body_cells, opening_row, push};
+use crate::html::elements::{body_cells, opening_row, push, scroll};
 use crate::html::escape::html;
 use crate::schema::{Comparison, DisruptResult, Score, TaskInfo};
 use crate::selected;
@@ -211,9 +211,4 @@ fn folded(title: &str, value: &Value) -> Result<String> {
         "<details><summary>{title}</summary><pre><code>{}</code></pre></details>",
         lines.join("\n")
     ))
-}
-
-/// A box that scrolls by itself where its table is too wide for the page.
-fn scroll(label: &str) -> String {
-    format!("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{label}\">")
 }

@@ -33,7 +33,7 @@ fn each_arm_has_a_bar_on_each_task() {
     assert_eq!(page.matches("role=\"img\"").count(), result.arms.len() * result.tasks.len());
     assert!(page.contains("<rect class=\"massive\" x=\"0\" y=\"3\" width=\"92.00%\""));
     assert!(page.contains("aria-label=\"massive, k=1: 92.0 [75.0–97.8]\""));
-    assert_eq!(page.matches("class=\"chance\"").count(), 3 * result.arms.len());
+    assert_eq!(page.matches("class=\"mark\"").count(), 3 * result.arms.len());
 }
 
 #[test]
