@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Opens a page that `massval scan` or `massval disrupt` wrote in headless Chromium, lets it try its own
+# Opens a page that `massval scan`, `disrupt` or `sensitivity` wrote in headless Chromium, lets it try its own
 # controls where it has some, and fails if a script failed, a control misbehaved, or the page scrolls
 # sideways at 400 or 1400 pixels.
 #
-#   scripts/check-page.sh scan.html|disrupt.html
+#   scripts/check-page.sh scan.html|disrupt.html|sensitivity.html
 #
 # CHROMIUM names the browser (default: chromium, else google-chrome).
 set -euo pipefail
 
-[ $# -eq 1 ] && [ -r "$1" ] || { echo "usage: $0 scan.html|disrupt.html" >&2; exit 2; }
+[ $# -eq 1 ] && [ -r "$1" ] || { echo "usage: $0 scan.html|disrupt.html|sensitivity.html" >&2; exit 2; }
 page=$(realpath "$1")
 browser=${CHROMIUM:-$(command -v chromium || command -v google-chrome || true)}
 [ -n "$browser" ] || { echo "$0: no chromium found; set CHROMIUM" >&2; exit 2; }

@@ -1,5 +1,5 @@
-//! The pages that a scan and an experiment write, in a real browser: controls work, and they fit narrow
-//! and wide windows.
+//! The pages that a scan, an experiment and a ranking of layers write, in a real browser: controls work, and
+//! they fit narrow and wide windows.
 
 mod common;
 
@@ -75,6 +75,20 @@ fn the_page_of_an_experiment() {
             said.contains("width 400: FAILED") && !said.contains("width 1400: FAILED"),
             "{said}"
         );
+    }
+}
+
+#[test]
+fn the_pages_of_layers_ranked_before_and_after() {
+    if browser() {
+        let (text, out) = (fixture("text/natural.txt"), tempdir().unwrap());
+        let asked =
+            ["sensitivity", "rope-small", "--text", text.to_str().unwrap(), "--windows", "1"];
+        let folder = out.path().to_str().unwrap();
+        for how in [&["--linears", "--measure"][..], &[]] {
+            succeed([&asked[..], how, &["--out", folder]].concat());
+            fits(&out.path().join("sensitivity.html"));
+        }
     }
 }
 

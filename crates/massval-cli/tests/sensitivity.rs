@@ -30,10 +30,8 @@ fn linears_are_ranked_measured_and_written_as_recipes() {
     let asked =
         ["--linears", "--bits", "3", "--measure", "--keep", "2", "--out", arg(&out), "--json"];
     let printed = succeed_json(args(&model, &text, &asked));
-    assert_eq!(
-        listing(&out),
-        ["gptqmodel.json", "llm-compressor.yaml", "recipe.json", "sensitivity.json"]
-    );
+    let recipes = ["gptqmodel.json", "llm-compressor.yaml", "recipe.json"];
+    assert_eq!(listing(&out), [&recipes[..], &["sensitivity.html", "sensitivity.json"]].concat());
     assert_eq!(printed, json(out.join("sensitivity.json")));
     let result = SensitivityResult::read(out.join("sensitivity.json")).expect("a valid result");
     assert_eq!((result.units.len(), result.windows), (14, 2));
@@ -75,6 +73,11 @@ fn layers_are_ranked_without_quantizing_anything() {
     let csv = succeed(args(&model, &text, &["--format", "csv"]));
     assert_eq!(csv.lines().count(), 3);
     assert!(csv.starts_with("name,layer,massive_values,massive_share,kurtosis,weight_range,"));
+    let folder = tempdir().unwrap();
+    succeed(args(&model, &text, &["--out", arg(folder.path())]));
+    assert_eq!(listing(folder.path()), ["sensitivity.html", "sensitivity.json"]);
+    let page = fs::read_to_string(folder.path().join("sensitivity.html")).unwrap();
+    assert!(page.contains("Told, not measured: no layer was rounded"), "{page}");
 }
 
 #[test]

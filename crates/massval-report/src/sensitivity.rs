@@ -146,24 +146,26 @@ pub(crate) fn predictor(name: &str) -> String {
     plain(name).replace('_', " ")
 }
 
-/// What an interval of a rank correlation allows to say.
+/// What the intervals of both rank correlations allow to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Foretold {
     /// What was told high was damaged more.
     Yes,
     /// What was told high was damaged less.
     Reversed,
-    /// The interval holds 0.
+    /// An interval holds 0.
     Unclear,
 }
 
 impl Foretold {
     pub(crate) fn of(agreement: &Agreement) -> Self {
-        let ends = agreement.spearman_interval;
-        match (ends.low > 0.0, ends.high < 0.0) {
-            (true, _) => Self::Yes,
-            (_, true) => Self::Reversed,
-            _ => Self::Unclear,
+        let both = [agreement.spearman_interval, agreement.kendall_interval];
+        if both.iter().all(|ends| ends.low > 0.0) {
+            Self::Yes
+        } else if both.iter().all(|ends| ends.high < 0.0) {
+            Self::Reversed
+        } else {
+            Self::Unclear
         }
     }
 
@@ -171,7 +173,7 @@ impl Foretold {
         match self {
             Self::Yes => "foretold the damage",
             Self::Reversed => "told the reverse: the higher, the less damage",
-            Self::Unclear => "not told from chance: the interval holds 0",
+            Self::Unclear => "cannot be told from chance: an interval holds 0",
         }
     }
 }
@@ -240,9 +242,14 @@ mod tests {
 
     #[test]
     fn an_interval_that_holds_0_tells_nothing() {
-        let verdicts: Vec<Foretold> = sensitivity().agreement.iter().map(Foretold::of).collect();
         use Foretold::{Reversed, Unclear, Yes};
-        assert_eq!(verdicts, [Unclear, Yes, Reversed, Yes]);
+        let mut result = sensitivity();
+        let verdicts = |result: &SensitivityResult| -> Vec<Foretold> {
+            result.agreement.iter().map(Foretold::of).collect()
+        };
+        assert_eq!(verdicts(&result), [Unclear, Yes, Reversed, Yes]);
+        result.agreement[1].kendall_interval.low = -0.01;
+        assert_eq!(verdicts(&result)[1], Unclear);
         assert_eq!(unjudged(&sensitivity()), ["massive share"]);
     }
 }

@@ -64,8 +64,8 @@ pub struct Sensitivity {
     /// Seed of the resampling behind intervals
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
-    /// Folder for sensitivity.json; with --keep also recipe.json (massval), llm-compressor.yaml and
-    /// gptqmodel.json (with its `dynamic` rules)
+    /// Folder for sensitivity.json and sensitivity.html; with --keep also recipe.json (massval),
+    /// llm-compressor.yaml and gptqmodel.json (with its `dynamic` rules)
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// How the table is printed

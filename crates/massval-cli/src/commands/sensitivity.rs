@@ -6,7 +6,7 @@ use massval::models::tensorfile::atomic_write;
 use massval::quant::WeightScheme;
 use massval::quant::recipe::Recipe;
 use massval::report::schema::SensitivityResult;
-use massval::report::table;
+use massval::report::{html, table};
 use massval::{PerplexityOptions, Run, SensitivityOf, SensitivityOptions};
 
 use super::model::{Loaded, check_folder};
@@ -73,9 +73,11 @@ fn write(args: &Sensitivity, result: &SensitivityResult, recipe: Option<&Recipe>
     let Some(folder) = &args.out else { return Ok(()) };
     std::fs::create_dir_all(folder)
         .map_err(|error| Failure::Work(format!("{}: {error}", folder.display())))?;
-    let path = folder.join("sensitivity.json");
-    result.write(&path)?;
-    let mut wrote = vec![path];
+    let (json, page) = (folder.join("sensitivity.json"), folder.join("sensitivity.html"));
+    let html = html::sensitivity_page(result)?;
+    result.write(&json)?;
+    atomic_write(&page, |out| out.write_all(html.as_bytes()))?;
+    let mut wrote = vec![json, page];
     if let Some(recipe) = recipe {
         for (name, text) in [
             ("recipe.json", recipe.json()?),

@@ -56,7 +56,8 @@ fn share(norms: &ChannelNorms, criterion: &Criterion) -> (f64, f64) {
         .filter_map(|head| norms.head(head))
         .flat_map(|head| head.iter().map(|&norm| square(norm)))
         .sum();
-    let held: f64 = massive.iter().map(|value| square(value.norm)).sum();
+    // A sum of nothing is -0.
+    let held: f64 = 0.0 + massive.iter().map(|value| square(value.norm)).sum::<f64>();
     (massive.len() as f64, if all > 0.0 { (held / all).min(1.0) } else { 0.0 })
 }
 

@@ -141,7 +141,7 @@ pub(super) fn agreement(result: &SensitivityResult) -> String {
         out += &agreements.iter().map(|agreement| strip(agreement)).collect::<String>();
         out += &axis(&["−1", "−0.5", "0", "0.5", "1"], "");
         out += "</figure>\n";
-        out += &table(&agreements);
+        out += &table(&agreements, thing);
     }
     let unjudged = sensitivity::unjudged(result);
     if !unjudged.is_empty() {
@@ -184,8 +184,9 @@ fn strip(agreement: &Agreement) -> String {
     out
 }
 
-fn table(agreements: &[&Agreement]) -> String {
-    let head = ["prediction", "Spearman's rho", "Kendall's tau", "of", "verdict"];
+fn table(agreements: &[&Agreement], thing: &str) -> String {
+    let things = format!("{thing}s");
+    let head = ["prediction", "Spearman's rho", "Kendall's tau", things.as_str(), "verdict"];
     let mut out = scroll("Rank correlations") + &opening_row(&head.map(str::to_owned), &[0, 4]);
     let with_ends = |value: f64, ends: Interval| {
         format!("{}<small>{} to {}</small>", short(value), short(ends.low), short(ends.high))
