@@ -30,23 +30,28 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)
 }
 
-/// Runs an example in the folder, on its model.
-fn run(example: &str, folder: &Path, args: &[&str]) -> Output {
+/// Runs an example in the folder, on a model in it.
+fn run(example: &str, folder: &Path, model: &str, args: &[&str]) -> Output {
     let mut command = Command::new(example);
-    command.current_dir(folder).arg("small.gguf").args(args);
+    command.current_dir(folder).arg(model).args(args);
     command.output().unwrap()
 }
 
-/// What it prints; it must succeed.
+/// What it prints on `small.gguf`; it must succeed.
 fn succeed(example: &str, folder: &Path, args: &[&str]) -> String {
-    let Output { status, stdout, stderr } = run(example, folder, args);
-    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
-    String::from_utf8(stdout).unwrap()
+    printed(run(example, folder, "small.gguf", args)).0
 }
 
-/// The exit code, and what it says on standard error.
+/// What it printed and what it told; it must have succeeded.
+fn printed(output: Output) -> (String, String) {
+    let [out, told] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(output.status.success(), "{told}");
+    (out, told)
+}
+
+/// The exit code, and what it says on standard error, on `small.gguf`.
 fn fail(example: &str, folder: &Path, args: &[&str]) -> (Option<i32>, String) {
-    let Output { status, stderr, .. } = run(example, folder, args);
+    let Output { status, stderr, .. } = run(example, folder, "small.gguf", args);
     (status.code(), String::from_utf8(stderr).unwrap())
 }
 
@@ -170,4 +175,95 @@ fn the_sweep_has_a_line_for_each_kind_of_channel_and_task() {
     let (code, line) = fail(example, &folder, &[&tasks[..], &["--k", "17"]].concat());
     assert!(code == Some(1) && line.contains("16"), "{code:?} {line}");
     assert_eq!(fail(example, &folder, &["--k", "0"]).0, Some(2));
+}
+
+/// A folder of one test's own with a model that was trained, `rope-small`, as a Hugging Face folder.
+/// The first key head of each layer gets a channel far above the others.
+fn trained(test: &str) -> PathBuf {
+    let folder = folder(test);
+    let model = folder.join("rope-small");
+    std::fs::create_dir(&model).unwrap();
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(fixture("rope-small").join(name), model.join(name)).unwrap();
+    }
+    let mut weights = std::fs::read(fixture("rope-small/model.safetensors")).unwrap();
+    let start = 8 + u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&weights[8..start]).unwrap();
+    for layer in 0..4 {
+        let bias = &header[format!("gpt_neox.layers.{layer}.attention.query_key_value.bias")];
+        assert_eq!((&bias["dtype"], &bias["shape"][0]), (&"F16".into(), &(2 * 3 * 64).into()));
+        // A head's biases of Q, then those of K.
+        let at = start + bias["data_offsets"][0].as_u64().unwrap() as usize + 2 * (64 + 5);
+        // 200 as f16.
+        weights[at..at + 2].copy_from_slice(&0x5a40u16.to_le_bytes());
+    }
+    std::fs::write(model.join("model.safetensors"), weights).unwrap();
+    folder
+}
+
+#[test]
+fn each_method_of_quantization_has_bars_and_leaves_no_checkpoint() {
+    let (example, folder) = (env!("CARGO_BIN_EXE_p1_quantization"), trained("quantization"));
+    let text = fixture("text/natural.txt");
+    let text = text.to_str().unwrap();
+    let tasks = ["--task", "small_key_value", "--task", "small_facts", "--limit", "3"];
+    let how = ["--method", "rtn,gptq,smoothquant", "--bits", "4,8", "--group-size", "32"];
+    let calibration = ["--calibration", text, "--samples", "2", "--length", "32"];
+    let asked = [&tasks[..], &how, &calibration, &["--text", text]].concat();
+    let names = ["rtn:4", "rtn:8", "gptq:4", "gptq:8", "smoothquant:8"];
+    // Twice: nothing of the first run is in the way of the second.
+    for _ in 0..2 {
+        let (printed, _) = printed(run(example, &folder, "rope-small", &asked));
+        let name = "p1_quantization_rope-small_accuracy";
+        let json = check(&folder, &printed, name, &[&names[..], &["small_facts"]].concat());
+        let answers = DisruptResult::read(json).unwrap();
+        assert_eq!(arms(&answers), [&["none"], &names[..]].concat());
+        assert_eq!(scores(&answers).len(), 2 * 6);
+        assert!(scores(&answers).iter().all(|(_, n)| *n == 3));
+
+        let name = "p1_quantization_rope-small_massive_values";
+        let json = check(&folder, &printed, name, &names);
+        let text = PerplexityResult::read(json).unwrap();
+        let left: Vec<f64> = text.arms.iter().filter_map(|arm| arm.arm.massive_norm).collect();
+        assert!(left.len() == 5 && left.iter().all(|share| (0.9..1.1).contains(share)), "{left:?}");
+        let kl = |arm: &str| {
+            text.arms.iter().find(|found| found.arm.name == arm).unwrap().kl_nats.unwrap()
+        };
+        assert!(kl("rtn:8") < kl("rtn:4") && kl("gptq:8") < kl("gptq:4"));
+        let mut kept = std::fs::read_dir(folder.join("figures")).unwrap();
+        assert!(kept.all(|entry| entry.unwrap().path().is_file()));
+    }
+}
+
+#[test]
+fn quantization_without_massive_values_or_right_answers_is_drawn_all_the_same() {
+    let (example, folder) = (env!("CARGO_BIN_EXE_p1_quantization"), folder("quantization_rtn"));
+    let text = fixture("text/natural.txt");
+    let text = ["--text", text.to_str().unwrap(), "--bits", "8,2", "--group-size", "16"];
+    let asked = [&text[..], &["--task", "capitals", "--limit", "2"]].concat();
+    let (printed, told) = printed(run(example, &folder, "small.gguf", &asked));
+    assert!(told.contains("no channel of Q and K is massive"), "{told}");
+    assert!(told.contains("no method answers anything right"), "{told}");
+    check(&folder, &printed, "p1_quantization_small_accuracy", &["rtn:8", "rtn:2"]);
+    check(&folder, &printed, "p1_quantization_small_perplexity", &["none", "rtn:8", "rtn:2"]);
+}
+
+#[test]
+fn methods_of_quantization_need_their_text_and_bits() {
+    let (example, folder) = (env!("CARGO_BIN_EXE_p1_quantization"), folder("quantization_bad"));
+    let text = fixture("text/natural.txt");
+    let text = text.to_str().unwrap();
+    let refused = |more: &[&str], said: &str| {
+        let (code, line) = fail(example, &folder, &[&["--text", text][..], more].concat());
+        assert!(code == Some(1) && line.contains(said) && line.lines().count() == 1, "{line}");
+    };
+    refused(&["--method", "rtn,gptq"], "add --calibration FILE");
+    refused(&["--calibration", text], "rtn reads nothing");
+    refused(&["--group-size", "7"], "groups of 7");
+    let with = ["--calibration", text, "--samples", "1", "--length", "16", "--group-size", "16"];
+    refused(&[&with[..], &["--method", "rtn,smoothquant"]].concat(), "8 bits");
+    refused(&[&with[..], &["--method", "gptq"]].concat(), "Hugging Face folder");
+    let left = std::fs::read_dir(folder.join("figures")).unwrap().count();
+    assert_eq!(left, 0);
+    assert_eq!(fail(example, &folder, &["--text", text, "--bits", "5"]).0, Some(2));
 }

@@ -62,6 +62,8 @@ fn what_makes_no_sense_is_refused() {
     refused(&with(&["--method", "gptq"]), &["--calibration"]);
     refused(&[&with(&[])[..], &["--calibration", &text]].concat(), &["rtn reads nothing"]);
     refused(&with(&["--bits", "4,4"]), &["rtn:4", "twice"]);
+    let smooth = ["--method", "rtn,smoothquant", "--length", "16", "--calibration", &text];
+    refused(&[&with(&[])[..], &smooth].concat(), &["smoothquant", "8 bits"]);
     refused(&with(&["--protect", "nowhere.json"]), &["nowhere.json"]);
     misused(&with(&["--bits", "5"]), &["2, 3, 4, 8"]);
     refused(&["compare", &model, "--group-size", "7"], &["groups of 7"]);

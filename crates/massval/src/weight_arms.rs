@@ -25,7 +25,7 @@ use crate::{Error, Result};
 pub struct WeightArmOptions {
     /// How weights are rounded; each gives arms for each number of bits.
     pub methods: Vec<Method>,
-    /// To how many bits. SmoothQuant, which rounds to 8, takes part if 8 is among them.
+    /// To how many bits. SmoothQuant rounds to 8 alone, which must be among them.
     pub bits: Vec<Bits>,
     /// What shares a scale.
     pub granularity: Granularity,
@@ -84,13 +84,17 @@ type Rows = BTreeMap<LinearAt, ProtectedRows>;
 /// # Errors
 /// A scan of another model, or without findings in Q and K; groups that do not divide; what
 /// [`quantize`] refuses; [`Error::Input`] for calibrated methods without
-/// calibration or folder, and for a model that is streamed.
+/// calibration or folder, for SmoothQuant without 8 bits, and for a model that is streamed.
 pub fn weight_arms(
     model: &Model,
     run: &Run,
     options: &WeightArmOptions,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<WeightArms> {
+    if options.methods.contains(&Method::SmoothQuant) && !options.bits.contains(&Bits::Eight) {
+        let what = "smoothquant rounds to 8 bits; add 8 to the bits, or leave it out";
+        return Err(Error::Input(what.to_owned()));
+    }
     let kept = kept_rows(model, options)?;
     let mut all = WeightArms { arms: vec![Arm::none()], decoders: BTreeMap::new() };
     let mut wanted = Vec::new();
@@ -102,7 +106,7 @@ pub fn weight_arms(
         }
     }
     if wanted.is_empty() {
-        return Err(Error::Input("no method rounds to these bits; smoothquant takes 8".to_owned()));
+        return Err(Error::Input("no method or no bits to compare".to_owned()));
     }
     for (done, &(method, bits, kept)) in wanted.iter().enumerate() {
         progress(done, wanted.len());

@@ -31,6 +31,7 @@ pub fn sensitivity_page(result: &SensitivityResult) -> Result<String> {
         ("provenance", run::provenance(&result.provenance, &run_too)),
         ("scatter", scatter::section(result)),
         ("schema", SCHEMA_VERSION.to_string()),
+        ("shading", parts::shading(result).to_owned()),
         ("style", [STYLE, PANELS_STYLE, OWN_STYLE].concat()),
         ("summary", escape::html(&sensitivity::summary(result))),
         ("title", escape::html(&format!("{model}: sensitivity"))),

@@ -32,6 +32,17 @@ pub(super) fn units_title(result: &SensitivityResult) -> String {
     }
 }
 
+/// What the colours of the table's cells mean.
+pub(super) fn shading(result: &SensitivityResult) -> &'static str {
+    match sensitivity::measured(result) {
+        true => {
+            "A cell's colour is the stronger the higher it ranks in its column; of the correlation of \
+             logits, the lower."
+        }
+        false => "A cell's colour is the stronger the higher it ranks in its column.",
+    }
+}
+
 /// A row for each layer or linear, its cells shaded by their ranks in the columns.
 pub(super) fn units(result: &SensitivityResult) -> String {
     let units = sensitivity::ranked(result);
