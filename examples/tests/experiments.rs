@@ -207,10 +207,10 @@ fn each_method_of_quantization_has_bars_and_leaves_no_checkpoint() {
     let text = fixture("text/natural.txt");
     let text = text.to_str().unwrap();
     let tasks = ["--task", "small_key_value", "--task", "small_facts", "--limit", "3"];
-    let how = ["--method", "rtn,gptq,smoothquant", "--bits", "4,8", "--group-size", "32"];
+    let how = ["--method", "rtn,gptq,smoothquant", "--bits", "3,8", "--group-size", "32"];
     let calibration = ["--calibration", text, "--samples", "2", "--length", "32"];
     let asked = [&tasks[..], &how, &calibration, &["--text", text]].concat();
-    let names = ["rtn:4", "rtn:8", "gptq:4", "gptq:8", "smoothquant:8"];
+    let names = ["rtn:3", "rtn:8", "gptq:3", "gptq:8", "smoothquant:8"];
     // Twice: nothing of the first run is in the way of the second.
     for _ in 0..2 {
         let (printed, _) = printed(run(example, &folder, "rope-small", &asked));
@@ -225,11 +225,11 @@ fn each_method_of_quantization_has_bars_and_leaves_no_checkpoint() {
         let json = check(&folder, &printed, name, &names);
         let text = PerplexityResult::read(json).unwrap();
         let left: Vec<f64> = text.arms.iter().filter_map(|arm| arm.arm.massive_norm).collect();
-        assert!(left.len() == 5 && left.iter().all(|share| (0.9..1.1).contains(share)), "{left:?}");
+        assert!(left.len() == 5 && left.iter().all(|share| (0.8..1.2).contains(share)), "{left:?}");
         let kl = |arm: &str| {
             text.arms.iter().find(|found| found.arm.name == arm).unwrap().kl_nats.unwrap()
         };
-        assert!(kl("rtn:8") < kl("rtn:4") && kl("gptq:8") < kl("gptq:4"));
+        assert!(kl("rtn:8") < kl("rtn:3") && kl("gptq:8") < kl("gptq:3"));
         let mut kept = std::fs::read_dir(folder.join("figures")).unwrap();
         assert!(kept.all(|entry| entry.unwrap().path().is_file()));
     }

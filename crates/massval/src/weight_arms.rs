@@ -108,6 +108,10 @@ pub fn weight_arms(
     if wanted.is_empty() {
         return Err(Error::Input("no method or no bits to compare".to_owned()));
     }
+    // All are looked at before the first, which may take an hour.
+    for &(method, bits, kept) in wanted.iter().filter(|(method, ..)| *method != Method::Rtn) {
+        asked(options, method, bits, &kept.rows).check(model.checkpoint())?;
+    }
     for (done, &(method, bits, kept)) in wanted.iter().enumerate() {
         progress(done, wanted.len());
         let family = format!("{method}:{bits}");
@@ -210,6 +214,17 @@ fn rounded(
     Ok(changed)
 }
 
+/// How a calibrated method is to quantize, in a format that holds all bits, with scales as round to nearest has them.
+fn asked(options: &WeightArmOptions, method: Method, bits: Bits, kept: &Rows) -> QuantizeOptions {
+    let (format, granularity) = match method {
+        Method::SmoothQuant => (Format::IntQuantized, Granularity::Channel),
+        _ => (Format::GptqV2, options.granularity),
+    };
+    let mut asked = QuantizeOptions::new(method, bits, granularity, format);
+    asked.protect.clone_from(kept);
+    asked
+}
+
 /// The decoder of the checkpoint that a calibrated method writes.
 fn calibrated(
     model: &Model,
@@ -222,12 +237,7 @@ fn calibrated(
         let what = format!("{method} needs a text to calibrate with, and a folder to write into");
         return Err(Error::Input(what));
     };
-    let (format, granularity) = match method {
-        Method::SmoothQuant => (Format::IntQuantized, Granularity::Channel),
-        _ => (Format::PackQuantized, options.granularity),
-    };
-    let mut asked = QuantizeOptions::new(method, bits, granularity, format);
-    asked.protect.clone_from(kept);
+    let asked = asked(options, method, bits, kept);
     let out = folder.join(name.replace([':', ' '], "-"));
     let calibration = Some(calibration.clone());
     quantize(
