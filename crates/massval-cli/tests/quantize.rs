@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use common::checkpoint::{Safetensors, edit_json, small_model};
-use common::{arg, json, listing, misused, refused, run, succeed, succeed_json};
+use common::{arg, fixture, json, listing, misused, refused, run, succeed, succeed_json};
 use serde_json::json;
 use tempfile::tempdir;
 
@@ -60,6 +60,50 @@ fn a_checkpoint_is_written_shown_and_converted() {
         assert!(plan.contains(part), "{plan}");
     }
     assert!(!never.exists());
+}
+
+#[test]
+fn a_recipe_of_sensitivity_is_followed() {
+    let (model, place) = ("rope-small", tempdir().unwrap());
+    let (ranked, out) = (place.path().join("ranked"), place.path().join("out"));
+    let text = fixture("text/natural.txt");
+    let mut sensitivity = vec!["sensitivity", model, "--text", arg(&text), "--group-size", "32"];
+    sensitivity.extend(["--windows", "1", "--window", "32", "--linears", "--out", arg(&ranked)]);
+    sensitivity.extend(["--keep", "2", "--keep-bits", "8"]);
+    succeed(&sensitivity);
+    let recipe = ranked.join("recipe.json");
+    let base = ["quantize", model, "--method", "rtn", "--recipe", arg(&recipe)];
+    let result = succeed(base.iter().chain(&["--out", arg(&out)]));
+    assert!(result.starts_with("14 linears of 4 bits, 2 of 8 bits by rtn"), "{result}");
+    let config = &json(out.join("config.json"))["quantization_config"];
+    let kept = json(&recipe)["except"].clone();
+    let mut named: Vec<_> = kept.as_array().unwrap().iter().map(|e| &e["linear"]).collect();
+    named.sort_by_key(|name| name.as_str());
+    let group = &config["config_groups"]["group_1"];
+    let mut targets: Vec<_> = group["targets"].as_array().unwrap().iter().collect();
+    targets.sort_by_key(|name| name.as_str());
+    assert_eq!((targets, &group["weights"]["num_bits"]), (named, &json!(8)));
+    assert_eq!(json(out.join("massval.json"))["options"]["except"], kept);
+    succeed(["logits", arg(&out), "--tokens", "3,4,5", "--out", arg(&place.path().join("l"))]);
+
+    let bad = place.path().join("bad.json");
+    let never = place.path().join("never");
+    let with = |recipe: &Path, rest: &[&str], said: &[&str]| {
+        let base = ["quantize", model, "--method", "rtn", "--recipe", arg(recipe)];
+        refused(&[&base[..], &["--out", arg(&never)], rest].concat(), said);
+        assert!(!never.exists() && !place.path().join("never.partial").exists());
+    };
+    with(&recipe, &["--format", "awq"], &["awq-gemm", "some linears"]);
+    with(&bad, &[], &["bad.json"]);
+    fs::write(&bad, "{").unwrap();
+    with(&bad, &[], &["bad.json", "recipe", "line 1"]);
+    let mut unknown = json(&recipe);
+    unknown["except"][1]["linear"] = json!("gpt_neox.layers.9.mlp.dense");
+    fs::write(&bad, unknown.to_string()).unwrap();
+    with(&bad, &[], &["bad.json", "gpt_neox.layers.9.mlp.dense", "query_key_value"]);
+    for other in [&["--bits", "4"][..], &["--group-size", "8"], &["--asymmetric"]] {
+        misused(&[&base[..], &["--out", arg(&never)], other].concat(), &["--recipe", other[0]]);
+    }
 }
 
 #[test]

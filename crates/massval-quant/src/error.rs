@@ -144,6 +144,12 @@ pub enum Error {
         /// How many there are.
         count: usize,
     },
+    /// A recipe that is none, or contradicts itself.
+    #[error("the recipe: {reason}")]
+    Recipe {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A linear that the model does not have.
     #[error(
         "the recipe names {linear}, which the model does not have; its linears are called like {example}"

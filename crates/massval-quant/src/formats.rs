@@ -17,10 +17,12 @@ mod bitpack;
 mod compressed;
 mod config;
 mod gptq;
+pub(crate) mod pattern;
 mod tensors;
 
 pub use compressed::{input_scale, pack_input_scale};
-pub use config::{ActivationOrder, ParsedConfig, QuantizationConfig};
+pub use config::{ActivationOrder, LayoutRule, ParsedConfig, QuantizationConfig};
+pub use pattern::LinearPattern;
 use tensors::Read;
 pub use tensors::{StoredTensor, TensorSource};
 
@@ -95,7 +97,7 @@ impl fmt::Display for Format {
     }
 }
 
-/// What a checkpoint's config says of all its quantized linears.
+/// What a checkpoint's config says of its quantized linears: of all, or of those that a [`LayoutRule`] is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// How they are stored.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use crate::formats::pattern::exactly;
 use crate::{Bits, Error, GroupSize, Result};
 
 /// The only version there is.
@@ -84,12 +85,14 @@ impl Recipe {
     /// Reads a recipe in massval's form for a model whose linears have these names.
     ///
     /// # Errors
-    /// [`Error::Config`] if it is none, or of another version; what [`check`](Self::check) refuses.
+    /// [`Error::Recipe`] if it is none, or of another version; what [`check`](Self::check) refuses.
     pub fn read(json: &str, linears: &[impl AsRef<str>]) -> Result<Self> {
-        let wrong = |reason: String| Error::Config { field: "recipe".to_owned(), reason };
-        let recipe: Self = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
+        let recipe: Self = serde_json::from_str(json)
+            .map_err(|error| Error::Recipe { reason: error.to_string() })?;
         if recipe.version != VERSION {
-            return Err(wrong(format!("version {}; this massval reads {VERSION}", recipe.version)));
+            let reason =
+                format!("it is of version {}; this massval reads {VERSION}", recipe.version);
+            return Err(Error::Recipe { reason });
         }
         recipe.check(linears)?;
         Ok(recipe)
@@ -98,7 +101,7 @@ impl Recipe {
     /// Checks that every linear it names is one of these, and is named once.
     ///
     /// # Errors
-    /// [`Error::NoSuchLinear`] with the first that is not; [`Error::Config`] for one that is named twice.
+    /// [`Error::NoSuchLinear`] with the first that is not; [`Error::Recipe`] for one that is named twice.
     pub fn check(&self, linears: &[impl AsRef<str>]) -> Result<()> {
         for (at, Exception { linear, .. }) in self.except.iter().enumerate() {
             if !linears.iter().any(|known| known.as_ref() == linear) {
@@ -106,8 +109,7 @@ impl Recipe {
                 return Err(Error::NoSuchLinear { linear: linear.clone(), example });
             }
             if self.except.iter().take(at).any(|other| other.linear == *linear) {
-                let reason = format!("names {linear} twice");
-                return Err(Error::Config { field: "recipe.except".to_owned(), reason });
+                return Err(Error::Recipe { reason: format!("it names {linear} twice") });
             }
         }
         Ok(())
@@ -172,7 +174,7 @@ impl Recipe {
         }
         let mut dynamic = serde_json::Map::new();
         for Exception { linear, treatment } in &self.except {
-            let pattern = format!("^{}$", escaped(linear));
+            let pattern = exactly(linear);
             match treatment {
                 Treatment::Exact => dynamic.insert(format!("-:{pattern}"), serde_json::json!({})),
                 Treatment::Bits(bits) => {
@@ -193,23 +195,12 @@ impl Recipe {
 
 fn pretty(value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(value);
-    text.map_err(|error| Error::Config { field: "recipe".to_owned(), reason: error.to_string() })
+    text.map_err(|error| Error::Recipe { reason: error.to_string() })
 }
 
 /// llm-compressor's way to name modules by a regular expression.
 fn pattern(name: &str) -> String {
-    format!("re:^{}$", escaped(name))
-}
-
-/// `name` as a regular expression that matches it alone.
-fn escaped(name: &str) -> String {
-    name.chars().fold(String::with_capacity(name.len()), |mut out, c| {
-        if !c.is_alphanumeric() && c != '_' {
-            out.push('\\');
-        }
-        out.push(c);
-        out
-    })
+    format!("re:{}", exactly(name))
 }
 
 /// A list of strings in single quotes, in which YAML knows no escape but the doubled quote.

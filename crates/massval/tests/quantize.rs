@@ -7,12 +7,13 @@ use burn::tensor::{DType, Device};
 use massval::hooks::HookSet;
 use massval::models::{Batch, Checkpoint, LogitsAt, Model, StreamOptions};
 use massval::quant::formats::Format;
+use massval::quant::recipe::{Recipe, Treatment};
 use massval::quant::{
-    ActivationScheme, Bits, ColumnOrder, Granularity, ProtectedRows, Weight, rtn,
+    ActivationScheme, Bits, ColumnOrder, Granularity, ProtectedRows, Weight, WeightScheme, rtn,
 };
 use massval::quantize::{
     CalibrationOptions, CalibrationSet, ConvertOptions, Method, Protection, QuantizeOptions,
-    QuantizeResult, calibrate, convert, quantize,
+    QuantizeResult, calibrate, convert, quantize, read_recipe,
 };
 use massval::{Error, Run};
 use tempfile::tempdir;
@@ -129,6 +130,132 @@ fn what_is_read_back_is_what_was_rounded() {
     let options = StreamOptions::working(0);
     let streamed = Model::stream(&out, &Device::default(), DType::F32, options, &mut |_, _| {});
     assert_eq!(logits(&streamed.unwrap()), logits(&read));
+}
+
+/// The linears of the small model that a recipe treats otherwise.
+const EXACT: &str = "model.layers.0.self_attn.k_proj";
+const EIGHT: &str = "model.layers.1.mlp.up_proj";
+
+fn recipe(bits: Bits) -> Recipe {
+    let mut recipe = Recipe::new(bits, Some(massval::quant::GroupSize::new(8).unwrap()));
+    recipe.except(EXACT, Treatment::Exact);
+    recipe.except(EIGHT, Treatment::Bits(Bits::Eight));
+    recipe
+}
+
+/// The weights of a model, each rounded as the recipe says.
+fn rounded_by(model: &Model, recipe: &Recipe, scheme: WeightScheme) -> Vec<Vec<f32>> {
+    let linears = model.decoder().config().linears();
+    let weights = linears.into_iter().map(|at| {
+        let weight = model.decoder().linear_weight(at).unwrap();
+        let shape = model.decoder().config().linear_shape(at.role);
+        let blocks = model.checkpoint().blocks.iter().flat_map(|block| &block.linears);
+        let linear = blocks.into_iter().find(|l| l.parts.iter().any(|part| part.at == at));
+        match recipe.treatment(&linear.unwrap().name) {
+            Treatment::Exact => weight,
+            Treatment::Bits(bits) => {
+                let weight = Weight::new("w", shape, &weight).unwrap();
+                rtn(&weight, &WeightScheme { bits, ..scheme }).unwrap().dequantize()
+            }
+        }
+    });
+    weights.collect()
+}
+
+fn weights(model: &Model) -> Vec<Vec<f32>> {
+    let linears = model.decoder().config().linears();
+    linears.into_iter().map(|at| model.decoder().linear_weight(at).unwrap()).collect()
+}
+
+#[test]
+fn a_recipe_is_followed_in_every_format_that_can() {
+    let model = load(&folder("llama-gqa-untied-sharded"));
+    let place = tempdir().unwrap();
+    for (format, symmetric, bits) in [
+        (Format::PackQuantized, true, Bits::Four),
+        (Format::PackQuantized, false, Bits::Four),
+        (Format::GptqV1, true, Bits::Four),
+        (Format::GptqV1, false, Bits::Four),
+        (Format::GptqV2, false, Bits::Two),
+    ] {
+        let out = place.path().join(format!("{format}-{symmetric}"));
+        let recipe = Recipe { symmetric, ..recipe(bits) };
+        let wanted = options(Method::Rtn, Bits::Eight, format).with_recipe(&recipe);
+        let result = run(&model, &wanted, &out).unwrap();
+        let log = |name: &str| result.linears.iter().find(|log| log.name == name).unwrap();
+        assert_eq!((log(EXACT).float, log(EIGHT).bits), (true, Some(Bits::Eight)));
+        assert_eq!(result.linears.iter().filter(|log| log.bits.is_some() || log.float).count(), 2);
+
+        let read = load(&out);
+        let expected = rounded_by(&model, &recipe, result.options.scheme);
+        assert_eq!(weights(&read), expected, "{format} {symmetric}");
+        let config = read.checkpoint().quantization.as_ref().unwrap();
+        assert_eq!(config.layout_of(EIGHT).bits, Bits::Eight);
+        assert_eq!((config.layout.bits, config.ignore.len()), (bits, 2));
+        let card = fs::read_to_string(out.join("README.md")).unwrap();
+        let lines = ["| in 8 bits | 1 of 14 linears |", "| in floating point | 1 of 14 linears |"];
+        assert!(lines.iter().all(|line| card.contains(line)), "{card}");
+
+        let to = if format == Format::PackQuantized { Format::GptqV2 } else { format };
+        if bits == Bits::Four {
+            let mut converting = ConvertOptions::new(to);
+            converting.round_scales = true;
+            let there = place.path().join(format!("{format}-{symmetric}-there"));
+            convert(&out, &there, &converting, &mut |_, _| {}).unwrap();
+            let back = place.path().join(format!("{format}-{symmetric}-back"));
+            let again = ConvertOptions::new(Format::PackQuantized);
+            convert(&there, &back, &again, &mut |_, _| {}).unwrap();
+            assert_eq!(weights(&load(&back)), weights(&load(&there)), "{format} {symmetric}");
+            let found = &load(&back).checkpoint().quantization.clone().unwrap();
+            assert_eq!((&found.rules.len(), &found.ignore), (&1, &config.ignore));
+        }
+    }
+    // Methods that look at a text follow it, too; what comes after sees what it did.
+    for method in [Method::Awq, Method::Gptq] {
+        let out = place.path().join(method.name());
+        let wanted = options(method, Bits::Four, Format::GptqV2).with_recipe(&recipe(Bits::Four));
+        let result = run(&model, &wanted, &out).unwrap();
+        let error = |name: &str| {
+            let log = result.linears.iter().find(|log| log.name == name).unwrap();
+            log.weight_error
+        };
+        assert!(error(EXACT) == 0.0 || method == Method::Awq, "{method}: {}", error(EXACT));
+        let sibling = EIGHT.replace("up", "gate");
+        assert!(error(EIGHT) * 20.0 < error(&sibling), "{method}: {}", error(EIGHT));
+        assert!(apart(&logits(&load(&out)), &logits(&model)) < 0.5);
+    }
+}
+
+#[test]
+fn a_recipe_that_cannot_be_followed_is_refused_before_any_work() {
+    let model = load(&folder("llama-gqa-untied-sharded"));
+    let place = tempdir().unwrap();
+    let (file, out) = (place.path().join("recipe.json"), place.path().join("out"));
+    let said = |format: Format, recipe: &Recipe, words: &[&str]| {
+        let wanted = options(Method::Rtn, Bits::Four, format).with_recipe(recipe);
+        let error = run(&model, &wanted, &out).unwrap_err().to_string();
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        assert!(!out.exists() && !place.path().join("out.partial").exists(), "{error}");
+    };
+    said(Format::AwqGemm, &recipe(Bits::Four), &["awq-gemm", "some linears", "gptq"]);
+    said(Format::IntQuantized, &recipe(Bits::Four), &["int-quantized", "4 bits"]);
+    let mut two = recipe(Bits::Four);
+    two.except(EIGHT, Treatment::Bits(Bits::Two));
+    said(Format::PackQuantized, &two, &["pack-quantized", "2 bits"]);
+    let mut unknown = recipe(Bits::Four);
+    unknown.except("model.layers.7.mlp.up_proj", Treatment::Exact);
+    said(Format::GptqV2, &unknown, &["model.layers.7.mlp.up_proj", "model.layers.0."]);
+    // AWQ's files can leave a linear out.
+    let mut kept = Recipe::new(Bits::Four, recipe(Bits::Four).group);
+    kept.except(EXACT, Treatment::Exact);
+    let wanted = options(Method::Rtn, Bits::Four, Format::AwqGemm).with_recipe(&kept);
+    run(&model, &wanted, &place.path().join("awq")).unwrap();
+
+    fs::write(&file, unknown.json().unwrap()).unwrap();
+    let error = read_recipe(&file, model.checkpoint()).unwrap_err().to_string();
+    assert!(error.contains("recipe.json") && error.contains("layers.7"), "{error}");
+    fs::write(&file, recipe(Bits::Four).json().unwrap()).unwrap();
+    assert_eq!(read_recipe(&file, model.checkpoint()).unwrap(), recipe(Bits::Four));
 }
 
 #[test]

@@ -62,6 +62,10 @@ pub struct Quantize {
     /// Linears that stay as they are, by their names in the checkpoint; * stands for anything
     #[arg(help_heading = "How it is quantized", long, value_name = "NAME", num_args = 1..)]
     pub ignore: Vec<String>,
+    /// Bits, groups and symmetry, and the linears that are kept or get other bits: the recipe.json of
+    /// `massval sensitivity`
+    #[arg(help_heading = "How it is quantized", long, value_name = "FILE", conflicts_with_all = ["bits", "group_size", "asymmetric"])]
+    pub recipe: Option<PathBuf>,
     /// Keep the rows of Q and K apart that carry massive values: the scan.json of a scan
     #[arg(help_heading = "How it is quantized", long, value_name = "FINDINGS")]
     pub protect: Option<PathBuf>,

@@ -9,7 +9,7 @@ use massval::quant::smooth::Alpha;
 use massval::quant::{ActivationScheme, Bits, ColumnOrder, Granularity};
 use massval::quantize::{
     CalibrationOptions, CalibrationSet, Method, QuantizeOptions, QuantizeResult, Score, Smoothing,
-    calibrate, protected_channels,
+    calibrate, protected_channels, read_recipe,
 };
 use massval::{PerplexityOptions, Run};
 
@@ -92,7 +92,12 @@ pub fn run(args: Quantize) -> Done {
 
 fn options(args: &Quantize, model: &Model) -> Result<QuantizeOptions, Failure> {
     let smooth = args.method == Method::SmoothQuant;
-    let bits = args.bits.unwrap_or(if smooth { Bits::Eight } else { Bits::Four });
+    let recipe = match &args.recipe {
+        Some(path) => Some(read_recipe(path, model.checkpoint())?),
+        None => None,
+    };
+    let bits = args.bits.or(recipe.as_ref().map(|recipe| recipe.bits));
+    let bits = bits.unwrap_or(if smooth { Bits::Eight } else { Bits::Four });
     let activations = match args.activations.as_deref() {
         Some("static") => Some(ActivationScheme::per_tensor()),
         Some("dynamic") => Some(ActivationScheme::per_token()),
@@ -107,6 +112,9 @@ fn options(args: &Quantize, model: &Model) -> Result<QuantizeOptions, Failure> {
     let format = quantized_format(&args.format, bits, activations.is_some());
     let mut options = QuantizeOptions::new(args.method, bits, granularity, format);
     options.activations = activations;
+    if let Some(recipe) = &recipe {
+        options = options.with_recipe(recipe);
+    }
     if args.asymmetric {
         options.scheme = options.scheme.asymmetric();
     }
@@ -202,10 +210,16 @@ fn plan(
 fn summary(result: &QuantizeResult) -> String {
     use std::fmt::Write;
     let [before, after] = result.bytes;
+    let count = |bits| result.linears.iter().filter(|l| !l.float && l.bits == bits).count();
+    let others = Bits::ALL.map(|bits| match count(Some(bits)) {
+        0 => String::new(),
+        count => format!(", {count} of {bits} bits"),
+    });
     let mut text = format!(
-        "{} of {} bits by {}: {} of weights, before {}",
-        plural(result.linears.iter().filter(|linear| !linear.float).count(), "linear"),
+        "{} of {} bits{} by {}: {} of weights, before {}",
+        plural(count(None), "linear"),
         result.options.scheme.bits,
+        others.concat(),
         result.options.method,
         amount(after, "B"),
         amount(before, "B"),

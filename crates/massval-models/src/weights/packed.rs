@@ -26,8 +26,9 @@ impl Weights {
     /// [`Error::Quant`] if the tensors of a linear are not what the config says;
     /// [`Error::Unsupported`] if there is none.
     pub(crate) fn with_packed(mut self, config: &QuantizationConfig) -> Result<Self> {
-        let layout = config.layout;
-        let marker = format!(".{}", layout.marker());
+        // Names of tensors go by the format, which all linears have in common.
+        let common = config.layout;
+        let marker = format!(".{}", common.marker());
         let linear = |entry: &Entry| entry.info.name.strip_suffix(&marker).map(str::to_owned);
         let mut found: BTreeMap<String, Vec<Entry>> =
             self.entries.iter().filter_map(linear).map(|name| (name, Vec::new())).collect();
@@ -35,14 +36,14 @@ impl Weights {
             let what = format!(
                 "the config says that it is quantized as {}, but no tensor of a safetensors file ends \
                  with `{marker}`",
-                layout.format
+                common.format
             );
             let path = self.files.first().cloned().unwrap_or_default();
             return Err(Error::Unsupported { path, what });
         }
         for entry in std::mem::take(&mut self.entries) {
             let name = entry.info.name.as_str();
-            let of = name.rsplit_once('.').filter(|(_, end)| layout.endings().contains(end));
+            let of = name.rsplit_once('.').filter(|(_, end)| common.endings().contains(end));
             match of.and_then(|(linear, _)| found.get_mut(linear)) {
                 Some(parts) => parts.push(entry),
                 None => self.entries.push(entry),
@@ -52,6 +53,7 @@ impl Weights {
         for (linear, parts) in found {
             let file = parts.first().map_or(0, |part| part.file);
             let source = Parts { weights: &self, parts: &parts };
+            let layout = config.layout_of(&linear);
             let [outputs, inputs] = layout.shape(&linear, &source)?;
             let too_large = || Error::Unsupported {
                 path: self.files.get(file).cloned().unwrap_or_default(),

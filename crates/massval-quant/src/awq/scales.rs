@@ -53,7 +53,7 @@ pub struct AwqScales {
 /// over the calibration (AWQ, Eq. 4 and 5): `|Q(W diag(s)) diag(s)^-1 X - W X|^2`.
 ///
 /// The error is taken from `hessian`, which knows all tokens at once; `abs_mean` is the mean magnitude of
-/// each input channel.
+/// each input channel; `schemes` says how each of `weights` is rounded.
 ///
 /// # Errors
 /// [`Error::Shape`] if sizes differ, [`Error::Group`] if groups do not divide the inputs,
@@ -62,7 +62,7 @@ pub fn search_scales(
     weights: &[Weight<'_>],
     hessian: &Hessian,
     abs_mean: &[f32],
-    scheme: &WeightScheme,
+    schemes: &[WeightScheme],
     ties: ChannelTies,
     options: &AwqOptions,
 ) -> Result<AwqScales> {
@@ -77,7 +77,7 @@ pub fn search_scales(
         }
         Ok(sum / outputs as f64)
     };
-    search_scales_with(weights, abs_mean, scheme, ties, options, loss)
+    search_scales_with(weights, abs_mean, schemes, ties, options, loss)
 }
 
 /// [`search_scales`] with another measure of the damage, such as the output of a whole block.
@@ -90,7 +90,7 @@ pub fn search_scales(
 pub fn search_scales_with(
     weights: &[Weight<'_>],
     abs_mean: &[f32],
-    scheme: &WeightScheme,
+    schemes: &[WeightScheme],
     ties: ChannelTies,
     options: &AwqOptions,
     mut loss: impl FnMut(&[f32], &[Vec<f32>]) -> Result<f64>,
@@ -98,6 +98,7 @@ pub fn search_scales_with(
     let width = shared_inputs(weights)?;
     let name = weights.first().map_or("", Weight::name);
     same(name, "input channels of the statistics", width, abs_mean.len())?;
+    same(name, "schemes", weights.len(), schemes.len())?;
     if let Some(channel) = abs_mean.iter().position(|x| !x.is_finite() || *x < 0.0) {
         let (tensor, statistic) = (name.to_owned(), "mean magnitude");
         return Err(Error::NonFiniteStatistic { tensor, statistic, channel });
@@ -107,11 +108,12 @@ pub fn search_scales_with(
         return Err(Error::Parameter { name, value: 0.0, expected });
     }
     let activations = ties.mean(name, abs_mean)?;
-    let magnitudes = ties.mean(name, &relative_magnitudes(weights, width, scheme)?)?;
+    let magnitudes = ties.mean(name, &relative_magnitudes(weights, width, schemes)?)?;
 
     let mut trial = |shared: &[f32]| {
         let scales = ties.spread(width, shared);
-        let rounded = weights.iter().map(|weight| effective(weight, &scales, scheme));
+        let all = weights.iter().zip(schemes);
+        let rounded = all.map(|(weight, scheme)| effective(weight, &scales, scheme));
         let rounded = rounded.collect::<Result<Vec<_>>>()?;
         loss(&scales, &rounded)
     };
@@ -138,20 +140,21 @@ pub fn search_scales_with(
 fn relative_magnitudes(
     weights: &[Weight<'_>],
     width: usize,
-    scheme: &WeightScheme,
+    schemes: &[WeightScheme],
 ) -> Result<Vec<f32>> {
-    let name = weights.first().map_or("", Weight::name);
-    let length = scheme.granularity.length(name, width)?;
     let mut sums = vec![0.0f64; width];
     let mut rows = 0usize;
-    for row in weights.iter().flat_map(Weight::rows) {
-        for (sums, group) in sums.chunks_exact_mut(length).zip(row.chunks_exact(length)) {
-            let largest = group.iter().fold(0.0f32, |a, x| a.max(x.abs()));
-            for (sum, x) in sums.iter_mut().zip(group) {
-                *sum += f64::from(x.abs() / (largest + 1e-6));
+    for (weight, scheme) in weights.iter().zip(schemes) {
+        let length = scheme.granularity.length(weight.name(), width)?;
+        for row in weight.rows() {
+            for (sums, group) in sums.chunks_exact_mut(length).zip(row.chunks_exact(length)) {
+                let largest = group.iter().fold(0.0f32, |a, x| a.max(x.abs()));
+                for (sum, x) in sums.iter_mut().zip(group) {
+                    *sum += f64::from(x.abs() / (largest + 1e-6));
+                }
             }
+            rows += 1;
         }
-        rows += 1;
     }
     Ok(sums.iter().map(|sum| (sum / rows.max(1) as f64) as f32).collect())
 }

@@ -1,8 +1,8 @@
 //! compressed-tensors' tensors.
 //!
 //! `pack-quantized`: `weight_packed` `[out, words]`, packed along inputs; `weight_scale` `[out, groups]`;
-//! `weight_shape` `[2]`; if asymmetric `weight_zero_point` `[words, groups]`, packed along outputs; if groups
-//! are out of order `weight_g_idx` `[in]`. `int-quantized`: `weight` as signed bytes `[out, in]`,
+//! `weight_shape` `[2]`; if asymmetric `weight_zero_point` `[words, groups]`, packed along outputs (signed bytes
+//! `[out, groups]` are read, too); if groups are out of order `weight_g_idx` `[in]`. `int-quantized`: `weight` as signed bytes `[out, in]`,
 //! `weight_scale` `[out, groups]` or `[1]`, if asymmetric `weight_zero_point` as signed bytes; `input_scale`
 //! `[1]` for static activations. Signed values are codes minus the middle.
 
@@ -64,11 +64,7 @@ pub(super) fn unpack(
     let zeros = if layout.symmetric {
         vec![bits.middle(); outputs * groups]
     } else {
-        let zeros = Read::new(source, name, "weight_zero_point")?;
-        let (bytes, stored) = (zeros.bytes(Dtype::I32)?, zeros.matrix()?);
-        let shape = [outputs, groups];
-        let zeros = Packed::new(&zeros.name, bytes, stored, bits, Along::Rows, shape)?;
-        unpack_codes(outputs, groups, |o, g| zeros.get(o, g))
+        read_zeros(&Read::new(source, name, "weight_zero_point")?, bits, [outputs, groups])?
     };
     let group_index = match Read::optional(source, name, "weight_g_idx") {
         Some(index) => {
@@ -89,6 +85,25 @@ pub(super) fn unpack(
         zeros,
         group_index,
     })
+}
+
+/// Zero points in packed words, or as bytes: what loaders of several programs make room for.
+fn read_zeros(stored: &Read<'_>, bits: Bits, [outputs, groups]: [usize; 2]) -> Result<Vec<u8>> {
+    if stored.dtype() != Dtype::I8 {
+        let (bytes, matrix) = (stored.bytes(Dtype::I32)?, stored.matrix()?);
+        let shape = [outputs, groups];
+        let packed = Packed::new(&stored.name, bytes, matrix, bits, Along::Rows, shape)?;
+        return Ok(unpack_codes(outputs, groups, |o, g| packed.get(o, g)));
+    }
+    stored.expect_shape(&[outputs, groups])?;
+    let zero = |&byte: &u8| {
+        let code = i16::from(byte.cast_signed()) + i16::from(bits.middle());
+        let code = u8::try_from(code).ok().filter(|&code| code <= bits.max_code());
+        code.ok_or_else(|| {
+            stored.wrong(format!("holds {}, no code of {bits} bits", byte.cast_signed()))
+        })
+    };
+    stored.bytes(Dtype::I8)?.iter().map(zero).collect()
 }
 
 pub(super) fn pack_bytes(linear: &QuantizedLinear, layout: &Layout) -> Result<Vec<StoredTensor>> {

@@ -7,7 +7,7 @@ mod write;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Format, Layout};
+use super::{Format, Layout, LinearPattern};
 use crate::{ActivationScheme, Error, Result};
 
 /// Whether GPTQ went by falling activation, and what that means for groups.
@@ -24,12 +24,24 @@ pub enum ActivationOrder {
     Static,
 }
 
+/// Linears that are stored otherwise than the rest, in the same format.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayoutRule {
+    /// Which.
+    pub linears: Vec<LinearPattern>,
+    /// How.
+    pub layout: Layout,
+}
+
 /// What `quantization_config` says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QuantizationConfig {
     /// How linears are stored.
     pub layout: Layout,
-    /// Linears that are not quantized, by name or pattern as the format has it; `lm_head` among them.
+    /// Linears that are stored otherwise: the first rule that fits a linear counts. AWQ has no place for any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<LayoutRule>,
+    /// Linears that are not quantized: names, or `re:` and a regular expression; `lm_head` among them.
     pub ignore: Vec<String>,
     /// How inputs are rounded; only `int-quantized` has a place for it.
     pub activations: Option<ActivationScheme>,
@@ -55,12 +67,24 @@ impl QuantizationConfig {
     pub fn new(layout: Layout) -> Self {
         Self {
             layout,
+            rules: Vec::new(),
             ignore: vec!["lm_head".to_owned()],
             activations: None,
             order: ActivationOrder::None,
             damping: None,
             true_sequential: true,
         }
+    }
+
+    /// How the linear of this name is stored.
+    pub fn layout_of(&self, linear: &str) -> Layout {
+        let fits = |rule: &&LayoutRule| rule.linears.iter().any(|pattern| pattern.matches(linear));
+        self.rules.iter().find(fits).map_or(self.layout, |rule| rule.layout)
+    }
+
+    /// All layouts there are.
+    fn layouts(&self) -> impl Iterator<Item = &Layout> {
+        std::iter::once(&self.layout).chain(self.rules.iter().map(|rule| &rule.layout))
     }
 
     /// The object under `quantization_config`.
@@ -83,7 +107,7 @@ impl QuantizationConfig {
     /// # Errors
     /// [`Error::NotRepresentable`] if the format has no place for what the config says.
     pub fn to_json(&self) -> Result<Value> {
-        self.layout.check()?;
+        self.layouts().try_for_each(Layout::check)?;
         let format = self.layout.format;
         let refuse = |what: &str, hint| {
             let (tensor, what) = ("the checkpoint".to_owned(), what.to_owned());
@@ -91,6 +115,13 @@ impl QuantizationConfig {
         };
         if self.activations.is_some() && format != Format::IntQuantized {
             return refuse("rounded activations", "write int-quantized");
+        }
+        if self.layouts().any(|layout| layout.format != format) {
+            return refuse("linears in several formats", "write all in one");
+        }
+        if !self.rules.is_empty() && format == Format::AwqGemm {
+            let hint = "write compressed-tensors or gptq, or leave these linears out";
+            return refuse("other bits or groups for some linears", hint);
         }
         let grouped = self.order == ActivationOrder::Groups;
         if grouped && matches!(format, Format::AwqGemm | Format::IntQuantized) {
@@ -110,7 +141,7 @@ impl QuantizationConfig {
     /// [`Error::NotRepresentable`] if the format cannot hold what it says.
     pub fn from_json(json: &Value) -> Result<ParsedConfig> {
         let parsed = read::config(json)?;
-        parsed.config.layout.check()?;
+        parsed.config.layouts().try_for_each(Layout::check)?;
         Ok(parsed)
     }
 }

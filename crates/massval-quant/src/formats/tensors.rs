@@ -143,6 +143,10 @@ impl<'a> Read<'a> {
         Error::Stored { tensor: self.name.clone(), reason: reason.into() }
     }
 
+    pub(super) fn dtype(&self) -> Dtype {
+        self.view.dtype()
+    }
+
     pub(super) fn bytes(&self, dtype: Dtype) -> Result<&'a [u8]> {
         if self.view.dtype() != dtype {
             let found = self.view.dtype();

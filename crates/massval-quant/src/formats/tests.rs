@@ -267,6 +267,28 @@ fn signed_bytes_are_codes_minus_the_middle() -> Result<()> {
 }
 
 #[test]
+fn zero_points_may_be_bytes() -> Result<()> {
+    for seed in 0..8 {
+        let (linear, layout) = linear(Format::PackQuantized, seed, [3, 2, 4], false);
+        let mut tensors = layout.pack(&linear)?;
+        let at = tensors.iter().position(|t| t.name().ends_with("zero_point")).expect("written");
+        let mut read = |bytes: Vec<u8>, shape: [usize; 2]| {
+            let (name, dtype) = ("weight_zero_point", safetensors::Dtype::I8);
+            tensors[at] = StoredTensor::new(linear.name(), name, dtype, &shape, bytes);
+            layout.unpack(linear.name(), &tensors)
+        };
+        let middle = linear.bits().middle();
+        let signed: Vec<u8> = linear.zeros().iter().map(|zero| zero.wrapping_sub(middle)).collect();
+        assert_eq!(read(signed.clone(), [3, 2])?, linear);
+        assert!(read(signed.clone(), [2, 3]).is_err());
+        // 8 is no zero point of 4 bits; of 8 bits every byte is one.
+        let beyond = [&signed[1..], &[middle]].concat();
+        assert_eq!(read(beyond, [3, 2]).is_err(), linear.bits() == Bits::Four);
+    }
+    Ok(())
+}
+
+#[test]
 fn what_a_format_cannot_hold_is_refused() -> Result<()> {
     let (awq, layout) = linear(Format::AwqGemm, 5, [1, 2, 1], false);
     let format = |format| Layout { format, ..layout };

@@ -207,8 +207,8 @@ impl<'a> File<'a> {
             None => ChannelTies::Free,
         };
         let begun = Instant::now();
-        let found =
-            search_scales(weights, &seen.0, stats.abs_mean(), &scheme(case)?, ties, &options)?;
+        let schemes = vec![scheme(case)?; weights.len()];
+        let found = search_scales(weights, &seen.0, stats.abs_mean(), &schemes, ties, &options)?;
         let seconds = begun.elapsed().as_secs_f64() + seen.1;
         let mut outcome = Outcome::default();
         let ratio = found.ratio.map_or(f64::NAN, f64::from);

@@ -11,8 +11,8 @@ use massval_quant::formats::pack_input_scale;
 use massval_quant::protect::{KeptRows, MixedLinear, split_rows};
 use massval_quant::smooth::{search_alpha, smooth_scales};
 use massval_quant::{
-    ActivationQuantizer, GptqSolver, Granularity, Hessian, ProtectedRows, QuantizedLinear, Weight,
-    WeightScheme, rtn,
+    ActivationQuantizer, Bits, GptqSolver, Granularity, Hessian, ProtectedRows, QuantizedLinear,
+    Weight, WeightScheme, rtn,
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,9 @@ pub struct LinearLog {
     /// AWQ's ratio or SmoothQuant's alpha, of the scales that were folded before it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub scaled: Option<f32>,
+    /// Bits of its codes, if they are others than most linears'.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bits: Option<Bits>,
     /// Rows that were kept apart.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub protected: usize,
@@ -309,8 +312,9 @@ impl Task<'_> {
                 losses: Vec::new(),
             });
         }
-        let (scheme, options) = (&self.options.scheme, &self.options.awq);
-        Ok(search_scales(&weights, hessian, stats.abs_mean(), scheme, ties, options)?)
+        let schemes: Vec<_> = weights.iter().map(|w| self.options.scheme_of(w.name())).collect();
+        let options = &self.options.awq;
+        Ok(search_scales(&weights, hessian, stats.abs_mean(), &schemes, ties, options)?)
     }
 
     /// How the inputs of a group that other linears write share scales; none if they cannot be folded.
@@ -431,7 +435,8 @@ impl Task<'_> {
             true => (None, values.clone()),
             false => match self.quantized(&weight, &protected, quantize)? {
                 Kept::Packed(quantized) => {
-                    let tensors = self.options.layout().pack(&quantized)?;
+                    let tensors = self.options.layout_of(&name).pack(&quantized)?;
+                    log.bits = Some(quantized.bits()).filter(|&b| b != self.options.scheme.bits);
                     (Some(tensors), quantized.dequantize())
                 }
                 Kept::Float(values) => (None, values),
@@ -467,7 +472,7 @@ impl Task<'_> {
         protected: &ProtectedRows,
         quantize: &dyn Fn(&Weight<'_>, &WeightScheme) -> massval_quant::Result<QuantizedLinear>,
     ) -> Result<Kept> {
-        let scheme = &self.options.scheme;
+        let scheme = &self.options.scheme_of(weight.name());
         let (name, inputs, count) = (weight.name(), weight.inputs(), protected.rows().len());
         if count == 0 {
             return Ok(Kept::Packed(quantize(weight, scheme)?));

@@ -53,12 +53,18 @@ pub(super) fn card(result: &QuantizeResult) -> String {
     );
     let kept = result.linears.iter().filter(|linear| linear.float).count();
     let rows: usize = result.linears.iter().map(|linear| linear.protected).sum();
-    if kept + rows > 0 {
-        let _ = writeln!(
-            text,
-            "| kept apart | {kept} of {} linears in floating point, {rows} rows of Q and K that carry massive values |",
-            result.linears.len()
-        );
+    let all = result.linears.len();
+    for bits in massval_quant::Bits::ALL {
+        let others = result.linears.iter().filter(|linear| linear.bits == Some(bits)).count();
+        if others > 0 {
+            let _ = writeln!(text, "| in {bits} bits | {others} of {all} linears |");
+        }
+    }
+    if kept > 0 {
+        let _ = writeln!(text, "| in floating point | {kept} of {all} linears |");
+    }
+    if rows > 0 {
+        let _ = writeln!(text, "| kept apart | {rows} rows of Q and K that carry massive values |");
     }
     match &result.calibration {
         None => text.push_str("| calibration | none |\n"),

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use massval_models::Checkpoint;
 use massval_models::weights::Weights;
-use massval_quant::formats::{Format, Layout, QuantizationConfig, TensorSource};
+use massval_quant::formats::{
+    Format, Layout, LayoutRule, LinearPattern, QuantizationConfig, TensorSource,
+};
 use massval_quant::{QuantizedLinear, ScaleType};
 use safetensors::tensor::TensorView;
 use serde_json::json;
@@ -67,13 +69,27 @@ pub fn convert(
         .collect();
     // AWQ's files always have zero points, and the config cannot say that all lie in the middle.
     let mut symmetric = true;
-    if !from.symmetric {
-        for name in &packed {
-            symmetric &= from.unpack(name, &tensors)?.is_symmetric();
+    for name in &packed {
+        let own = config.layout_of(name);
+        symmetric &= own.symmetric || own.unpack(name, &tensors)?.is_symmetric();
+    }
+    let to = |layout: Layout| Layout { format: options.format, symmetric, ..layout };
+    let mut target = QuantizationConfig { layout: to(from), rules: Vec::new(), ..config.clone() };
+    // By names: formats do not agree on which of several patterns counts.
+    for name in linears().map(|linear| linear.name.as_str()) {
+        let layout = to(config.layout_of(name));
+        let known = target.ignore.iter().any(|entry| entry == name);
+        match target.rules.iter_mut().find(|rule| rule.layout == layout) {
+            _ if !packed.contains(name) && known => {}
+            _ if !packed.contains(name) => target.ignore.push(name.to_owned()),
+            _ if layout == target.layout => {}
+            Some(rule) => rule.linears.push(LinearPattern::name(name)),
+            None => {
+                let linears = vec![LinearPattern::name(name)];
+                target.rules.push(LayoutRule { linears, layout });
+            }
         }
     }
-    let layout = Layout { format: options.format, symmetric, ..from };
-    let target = QuantizationConfig { layout, ..config.clone() };
     target.to_json()?;
 
     let identity = json!({ "convert": source.display().to_string(), "to": options.format.name() });
@@ -85,9 +101,9 @@ pub fn convert(
         let mut written = Written::default();
         for linear in block.linears.iter().filter(|linear| packed.contains(linear.name.as_str())) {
             let name = &linear.name;
-            let quantized = from.unpack(name, &tensors)?;
-            let quantized = fitted(quantized, options)?;
-            written.tensors.extend(layout.pack(&quantized)?.into_iter().map(FileTensor::from));
+            let own = config.layout_of(name);
+            let quantized = fitted(own.unpack(name, &tensors)?, options)?;
+            written.tensors.extend(to(own).pack(&quantized)?.into_iter().map(FileTensor::from));
             written.log.push(LinearLog { name: name.clone(), ..LinearLog::default() });
             parts.extend(from.endings().iter().map(|ending| format!("{name}.{ending}")));
         }

@@ -6,7 +6,10 @@ use std::str::FromStr;
 
 use massval_models::{Checkpoint, LinearAt, LinearGroup, MlpKind};
 use massval_quant::awq::{AwqOptions, ClipOptions, GroupedHeads};
-use massval_quant::formats::{ActivationOrder, Format, Layout, QuantizationConfig};
+use massval_quant::formats::{
+    ActivationOrder, Format, Layout, LayoutRule, LinearPattern, QuantizationConfig,
+};
+use massval_quant::recipe::{Exception, Recipe, Treatment};
 use massval_quant::smooth::Alpha;
 use massval_quant::{
     ActivationScheme, Bits, ColumnOrder, GptqOptions, Granularity, ProtectedRows, ScaleType,
@@ -110,6 +113,9 @@ pub struct QuantizeOptions {
     pub gptq: GptqOptions,
     /// Linears that stay as they are: names in the checkpoint, `*` standing for anything.
     pub ignore: Vec<String>,
+    /// Linears that stay as they are, or get other bits than `scheme` says: [`with_recipe`](Self::with_recipe).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<Exception>,
     /// Rows of Q and K to be kept apart, and how.
     #[serde(skip)]
     pub protect: BTreeMap<LinearAt, ProtectedRows>,
@@ -134,10 +140,26 @@ impl QuantizeOptions {
             grouped: GroupedHeads::default(),
             gptq: GptqOptions::default(),
             ignore: Vec::new(),
+            except: Vec::new(),
             protect: BTreeMap::new(),
             protection: Protection::Exact,
             shard_bytes: 5_000_000_000,
         }
+    }
+
+    /// The same with a recipe's bits, groups, symmetry and exceptions.
+    #[must_use]
+    pub fn with_recipe(mut self, recipe: &Recipe) -> Self {
+        self.scheme.bits = recipe.bits;
+        self.scheme.granularity = recipe.group.map_or(Granularity::Channel, Granularity::Group);
+        if recipe.symmetric != self.scheme.symmetry.is_symmetric() {
+            self.scheme.symmetry = match recipe.symmetric {
+                true => Symmetry::default(),
+                false => Symmetry::Asymmetric(ZeroPoint::Any),
+            };
+        }
+        self.except.clone_from(&recipe.except);
+        self
     }
 
     /// The same with scales and zero points that the format can hold, for a checkpoint of this type.
@@ -154,7 +176,7 @@ impl QuantizeOptions {
         self
     }
 
-    /// What all quantized linears of the checkpoint have in common.
+    /// How the quantized linears of the checkpoint are stored, but for bits that the recipe's exceptions have.
     #[must_use]
     pub fn layout(&self) -> Layout {
         let granularity = match (self.protection, self.protect.is_empty()) {
@@ -165,6 +187,24 @@ impl QuantizeOptions {
         };
         let symmetric = self.scheme.symmetry.is_symmetric();
         Layout { format: self.format, bits: self.scheme.bits, granularity, symmetric }
+    }
+
+    /// How a linear is stored, if it is quantized.
+    pub(crate) fn layout_of(&self, name: &str) -> Layout {
+        Layout { bits: self.scheme_of(name).bits, ..self.layout() }
+    }
+
+    /// How a linear is rounded, if it is quantized.
+    pub(crate) fn scheme_of(&self, name: &str) -> WeightScheme {
+        match self.treatment(name) {
+            Some(Treatment::Bits(bits)) => WeightScheme { bits, ..self.scheme },
+            Some(Treatment::Exact) | None => self.scheme,
+        }
+    }
+
+    fn treatment(&self, name: &str) -> Option<Treatment> {
+        let found = self.except.iter().find(|exception| exception.linear == name);
+        found.map(|exception| exception.treatment)
     }
 
     /// Whether a text is needed.
@@ -185,13 +225,26 @@ impl QuantizeOptions {
                 (true, true) => ActivationOrder::Static,
                 (true, false) => ActivationOrder::Groups,
             };
+        let layout = self.layout();
+        let others = Bits::ALL.into_iter().filter(|bits| *bits != layout.bits);
+        let rules = others.map(|bits| {
+            let given = |except: &&Exception| {
+                except.treatment == Treatment::Bits(bits) && !ignore.contains(&except.linear)
+            };
+            let linears = self.except.iter().filter(given);
+            LayoutRule {
+                linears: linears.map(|except| LinearPattern::name(&except.linear)).collect(),
+                layout: Layout { bits, ..layout },
+            }
+        });
         QuantizationConfig {
+            rules: rules.filter(|rule| !rule.linears.is_empty()).collect(),
             ignore,
             activations: self.activations,
             order,
             damping: gptq.then_some(self.gptq.damping),
             true_sequential: gptq,
-            ..QuantizationConfig::new(self.layout())
+            ..QuantizationConfig::new(layout)
         }
     }
 
@@ -206,6 +259,7 @@ impl QuantizeOptions {
                 config.layout.bits
             ));
         }
+        self.check_exceptions(checkpoint)?;
         self.config(Vec::new()).to_json()?;
         if let (Granularity::Group(size), Protection::Groups(fine), false) =
             (self.scheme.granularity, self.protection, self.protect.is_empty())
@@ -269,9 +323,20 @@ impl QuantizeOptions {
         Ok(())
     }
 
+    /// Refuses exceptions for linears that the checkpoint does not have.
+    fn check_exceptions(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let group = match self.scheme.granularity {
+            Granularity::Group(group) => Some(group),
+            Granularity::Tensor | Granularity::Channel => None,
+        };
+        let recipe = Recipe { except: self.except.clone(), ..Recipe::new(self.scheme.bits, group) };
+        Ok(recipe.check(&super::recipe::linear_names(&checkpoint.blocks))?)
+    }
+
     /// Whether a linear stays as it is.
     pub(crate) fn ignored(&self, name: &str) -> bool {
-        self.ignore.iter().any(|pattern| matches(pattern, name))
+        self.treatment(name) == Some(Treatment::Exact)
+            || self.ignore.iter().any(|pattern| matches(pattern, name))
     }
 
     /// Whether the linears of this group may be clipped: the authors of AWQ leave Q and K alone.

@@ -113,12 +113,12 @@ pub fn quantize_plan(
 
 /// Bytes of the finished checkpoint, and how many linears are quantized.
 fn packed(checkpoint: &Checkpoint, options: &QuantizeOptions) -> (u64, usize) {
-    let layout = options.layout();
     let (mut bytes, mut linears, mut replaced) = (0, 0, 0);
     for linear in checkpoint.blocks.iter().flat_map(|block| &block.linears) {
         if options.ignored(&linear.name) {
             continue;
         }
+        let layout = options.layout_of(&linear.name);
         let count = (linear.outputs * linear.inputs) as u64;
         let scales = match layout.granularity {
             Granularity::Tensor => 1,

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use massval_models::weights::Weights;
 use massval_models::{Batch, Checkpoint, Model, Walk};
-use massval_quant::formats::Layout;
 use massval_report::schema::{InputIdentity, InputSource, Provenance};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -157,9 +156,7 @@ fn blocks(
             }
             (Some(done), Some(walk)) => {
                 let quantized = match options.method {
-                    Method::Gptq => {
-                        Some(read_block(&done, block, &options.layout(), work.log(layer)?)?)
-                    }
+                    Method::Gptq => Some(read_block(&done, block, options, work.log(layer)?)?),
                     _ => None,
                 };
                 pass_over(walk, block, quantized.as_ref())?;
@@ -175,7 +172,7 @@ fn blocks(
 fn read_block(
     done: &Weights,
     block: &massval_models::arch::StoredBlock,
-    layout: &Layout,
+    options: &QuantizeOptions,
     log: Vec<LinearLog>,
 ) -> Result<BTreeMap<String, Vec<f32>>> {
     let floats: HashSet<String> =
@@ -184,7 +181,7 @@ fn read_block(
     let read = |name: &str| -> Result<Vec<f32>> {
         match floats.contains(name) {
             true => Ok(done.read_f32(&format!("{name}.weight"))?),
-            false => Ok(layout.unpack(name, &source)?.dequantize()),
+            false => Ok(options.layout_of(name).unpack(name, &source)?.dequantize()),
         }
     };
     block.linears.iter().map(|linear| Ok((linear.name.clone(), read(&linear.name)?))).collect()

@@ -39,12 +39,16 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn losses_are_mean_squared_errors_of_outputs(seed in any::<u64>(), duo in any::<bool>()) {
+    fn losses_are_mean_squared_errors_of_outputs(
+        seed in any::<u64>(), duo in any::<bool>(),
+        other in proptest::sample::select(vec![Bits::Three, Bits::Eight]),
+    ) {
         let (a, b) = (numbers(seed ^ 1, WIDTH * 6), numbers(seed ^ 2, WIDTH * 2));
         let weights = [Weight::new("a", [6, WIDTH], &a)?, Weight::new("b", [2, WIDTH], &b)?];
         let rows = activations(seed);
         let (hessian, abs_mean) = stats(&rows)?;
-        let scheme = WeightScheme::new(Bits::Three, Granularity::group(8)?);
+        let granularity = Granularity::group(8)?;
+        let schemes = [Bits::Three, other].map(|bits| WeightScheme::new(bits, granularity));
         let options = AwqOptions { ratios: 5, duo, keep_unscaled: true };
         let plain = |_: &[f32], rounded: &[Vec<f32>]| {
             let (mut sum, mut count) = (0.0, 0);
@@ -59,8 +63,8 @@ proptest! {
             Ok(sum / f64::from(count))
         };
         let ties = ChannelTies::Free;
-        let found = search_scales(&weights, &hessian, &abs_mean, &scheme, ties, &options)?;
-        let slow = search_scales_with(&weights, &abs_mean, &scheme, ties, &options, plain)?;
+        let found = search_scales(&weights, &hessian, &abs_mean, &schemes, ties, &options)?;
+        let slow = search_scales_with(&weights, &abs_mean, &schemes, ties, &options, plain)?;
         for (a, b) in found.losses.iter().zip(&slow.losses) {
             prop_assert!((a - b).abs() <= 1e-4 * b);
         }
@@ -87,10 +91,10 @@ fn a_channel_with_large_inputs_is_scaled_up_and_the_loss_falls() -> Result<()> {
     let values = numbers(9, WIDTH * 12);
     let weights = [Weight::new("w", [12, WIDTH], &values)?];
     let (hessian, abs_mean) = stats(&activations(4))?;
-    let scheme = WeightScheme::new(Bits::Three, Granularity::Channel).asymmetric();
+    let schemes = [WeightScheme::new(Bits::Three, Granularity::Channel).asymmetric()];
     let options = AwqOptions::default();
     let ties = ChannelTies::Free;
-    let found = search_scales(&weights, &hessian, &abs_mean, &scheme, ties, &options)?;
+    let found = search_scales(&weights, &hessian, &abs_mean, &schemes, ties, &options)?;
     assert!(found.loss < 0.5 * found.unscaled_loss, "{found:?}");
     let largest = found.scales.iter().copied().fold(0.0, f32::max);
     assert_eq!((found.scales[3], found.losses.len()), (largest, 20));
@@ -102,10 +106,10 @@ fn tied_channels_get_one_scale() -> Result<()> {
     let values = numbers(21, WIDTH * 4);
     let weights = [Weight::new("o", [4, WIDTH], &values)?];
     let (hessian, abs_mean) = stats(&activations(8))?;
-    let scheme = WeightScheme::new(Bits::Two, Granularity::group(4)?);
+    let schemes = [WeightScheme::new(Bits::Two, Granularity::group(4)?)];
     let ties = ChannelTies::Heads { kv_heads: 2, repeats: 2, head_dim: 4 };
     let options = AwqOptions { keep_unscaled: false, ..AwqOptions::default() };
-    let found = search_scales(&weights, &hessian, &abs_mean, &scheme, ties, &options)?;
+    let found = search_scales(&weights, &hessian, &abs_mean, &schemes, ties, &options)?;
     assert_eq!((found.shared.len(), found.scales.len()), (8, WIDTH));
     for input in 0..WIDTH {
         assert_eq!(found.scales[input], found.shared[ties.scale_of(input)]);
@@ -122,7 +126,8 @@ fn what_does_not_fit_is_refused() -> Result<()> {
     let scheme = WeightScheme::new(Bits::Four, Granularity::Channel);
     let search = |weights: &[Weight<'_>], abs_mean: &[f32], scheme: &WeightScheme, ratios: u16| {
         let options = AwqOptions { ratios, ..AwqOptions::default() };
-        search_scales(weights, &hessian, abs_mean, scheme, ChannelTies::Free, &options)
+        let schemes = vec![*scheme; weights.len()];
+        search_scales(weights, &hessian, abs_mean, &schemes, ChannelTies::Free, &options)
     };
     assert!(search(&weights, &abs_mean, &scheme, 1).is_ok());
     assert!(search(&[], &abs_mean, &scheme, 1).is_err());
@@ -133,5 +138,7 @@ fn what_does_not_fit_is_refused() -> Result<()> {
     assert!(matches!(search(&weights, &abs_mean, &groups, 1), Err(Error::Group { .. })));
     let narrow = [Weight::new("w", [4, WIDTH / 2], &values)?];
     assert!(search(&narrow, &abs_mean[..WIDTH / 2], &scheme, 1).is_err());
+    let (ties, options) = (ChannelTies::Free, AwqOptions::default());
+    assert!(search_scales(&weights, &hessian, &abs_mean, &[scheme; 2], ties, &options).is_err());
     Ok(())
 }

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::fields::Fields;
-use super::{ActivationOrder, ParsedConfig, QuantizationConfig};
-use crate::formats::{Format, Layout};
+use super::{ActivationOrder, LayoutRule, ParsedConfig, QuantizationConfig};
+use crate::formats::pattern::{MARK, literal};
+use crate::formats::{Format, Layout, LinearPattern};
 use crate::{ActivationScheme, Bits, Granularity, Result};
 
 pub(super) fn config(json: &Value) -> Result<ParsedConfig> {
@@ -52,24 +53,67 @@ fn compressed(fields: &Fields<'_>) -> Result<QuantizationConfig> {
     }
     fields.get("global_compression_ratio");
     fields.get("version");
+    // How transformers is to load it.
+    fields.get("dequantize");
+    fields.get("run_compressed");
     let groups = fields.object("config_groups")?.ok_or_else(|| fields.missing("config_groups"))?;
-    let mut found: Option<(Layout, Option<ActivationScheme>, ActivationOrder)> = None;
+    let mut common: Option<(Option<ActivationScheme>, ActivationOrder)> = None;
+    let (mut rest, mut rules) = (Vec::new(), Vec::new());
     for (name, group) in groups.keys() {
         let group = Fields::new(group, &format!("config_groups.{name}"))?;
-        let settings = compressed_group(&group, format)?;
-        if found.is_some_and(|found| found != settings) {
-            let reason = "its groups differ; massval reads checkpoints with one setting";
+        let (layout, activations, order) = compressed_group(&group, format)?;
+        if *common.get_or_insert((activations, order)) != (activations, order) {
+            let reason = "its groups differ in their activations or in their order; massval reads \
+                          checkpoints with one setting";
             return Err(fields.wrong("config_groups", reason));
         }
-        found = Some(settings);
+        let (classes, linears): (Vec<_>, Vec<_>) =
+            group.texts("targets")?.into_iter().partition(|target| is_class(target));
+        if !classes.is_empty() || linears.is_empty() {
+            rest.push((classes.iter().any(|class| class == "Linear"), layout));
+        }
+        for target in linears {
+            let pattern = LinearPattern::try_from(target);
+            let pattern = pattern.map_err(|error| group.wrong("targets", error.to_string()))?;
+            rules.push((pattern, layout));
+        }
     }
-    let (layout, activations, order) = found.ok_or_else(|| fields.missing("config_groups"))?;
+    let (activations, order) = common.ok_or_else(|| fields.missing("config_groups"))?;
+    let first = rest.iter().find(|(linear, _)| *linear).or(rest.first());
+    let layout = first.map(|(_, layout)| *layout).or(rules.first().map(|(_, layout)| *layout));
+    let layout = layout.ok_or_else(|| fields.missing("config_groups"))?;
+    if rest.iter().any(|(_, other)| *other != layout) {
+        let reason = "its groups differ by the class of a module; massval knows linears alone";
+        return Err(fields.wrong("config_groups", reason));
+    }
+    rules.sort_by(|(a, _), (b, _)| a.rank().cmp(&b.rank()));
     Ok(QuantizationConfig {
+        rules: joined(rules, &layout),
         ignore: fields.texts("ignore")?,
         activations,
         order,
         ..QuantizationConfig::new(layout)
     })
+}
+
+/// Whether a target is a class of modules, such as `Linear`, and no module's name.
+fn is_class(target: &str) -> bool {
+    target.starts_with(|c: char| c.is_ascii_uppercase()) && !target.contains('.')
+}
+
+/// Rules out of patterns in their order; none if they say what holds anyway.
+fn joined(patterns: Vec<(LinearPattern, Layout)>, rest: &Layout) -> Vec<LayoutRule> {
+    let mut rules: Vec<LayoutRule> = Vec::new();
+    if patterns.iter().all(|(_, layout)| layout == rest) {
+        return rules;
+    }
+    for (pattern, layout) in patterns {
+        match rules.last_mut() {
+            Some(rule) if rule.layout == layout => rule.linears.push(pattern),
+            _ => rules.push(LayoutRule { linears: vec![pattern], layout }),
+        }
+    }
+    rules
 }
 
 fn compressed_group(
@@ -186,20 +230,6 @@ fn gptq(fields: &Fields<'_>) -> Result<QuantizationConfig> {
     {
         return Err(fields.wrong("pack_dtype", format!("is `{word}`; int32 is known")));
     }
-    let mut ignore = Vec::new();
-    if fields.flag("lm_head")? != Some(true) {
-        ignore.push("lm_head".to_owned());
-    }
-    if let Some(rules) = fields.object("dynamic")? {
-        for (rule, _) in rules.keys() {
-            let Some(name) = rule.strip_prefix("-:") else {
-                let reason = "has settings of its own for some linears; massval reads checkpoints \
-                              with one setting";
-                return Err(rules.wrong(rule, reason));
-            };
-            ignore.push(name.to_owned());
-        }
-    }
     let ordered = fields.flag("desc_act")?.unwrap_or(false);
     let fixed = fields.flag("static_groups")?.unwrap_or(false);
     let layout = Layout {
@@ -208,7 +238,25 @@ fn gptq(fields: &Fields<'_>) -> Result<QuantizationConfig> {
         granularity: group_of(fields, "group_size")?,
         symmetric: fields.flag("sym")?.unwrap_or(true),
     };
+    let mut ignore = Vec::new();
+    if fields.flag("lm_head")? != Some(true) {
+        ignore.push("lm_head".to_owned());
+    }
+    let mut rules = Vec::new();
+    if let Some(dynamic) = fields.object("dynamic")? {
+        for (rule, says) in dynamic.keys() {
+            if let Some(name) = rule.strip_prefix("-:") {
+                ignore.push(literal(name).unwrap_or_else(|| format!("{MARK}{name}")));
+                continue;
+            }
+            let pattern = LinearPattern::expression(rule.strip_prefix("+:").unwrap_or(rule));
+            let pattern = pattern.map_err(|error| dynamic.wrong(rule, error.to_string()))?;
+            let says = Fields::new(says, &format!("dynamic.{rule}"))?;
+            rules.push((pattern, gptq_rule(&says, &layout)?));
+        }
+    }
     Ok(QuantizationConfig {
+        rules: joined(rules, &layout),
         ignore,
         order: match (ordered, fixed) {
             (false, _) => ActivationOrder::None,
@@ -218,6 +266,20 @@ fn gptq(fields: &Fields<'_>) -> Result<QuantizationConfig> {
         damping: fields.number("damp_percent")?,
         true_sequential: fields.flag("true_sequential")?.unwrap_or(true),
         ..QuantizationConfig::new(layout)
+    })
+}
+
+/// What a rule makes of the layout of the rest.
+fn gptq_rule(fields: &Fields<'_>, rest: &Layout) -> Result<Layout> {
+    let granularity = match fields.get("group_size") {
+        Some(_) => group_of(fields, "group_size")?,
+        None => rest.granularity,
+    };
+    Ok(Layout {
+        bits: bits(fields, "bits")?.unwrap_or(rest.bits),
+        granularity,
+        symmetric: fields.flag("sym")?.unwrap_or(rest.symmetric),
+        ..*rest
     })
 }
 

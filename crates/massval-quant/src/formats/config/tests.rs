@@ -16,7 +16,7 @@ proptest! {
     fn what_is_written_is_read(
         format in proptest::sample::select(Format::ALL.to_vec()), size in 0usize..3, bits in 0usize..4,
         symmetric in any::<bool>(), order in 0usize..3, dynamic in proptest::option::of(any::<bool>()),
-        others in any::<bool>(),
+        others in any::<bool>(), own in proptest::option::of((0usize..4, 0usize..3)),
     ) {
         let granularity = [Granularity::Channel, Granularity::group(32)?, Granularity::group(128)?];
         let layout = Layout {
@@ -44,6 +44,17 @@ proptest! {
         if others {
             config.ignore.push("model.layers.0.mlp.down_proj".to_owned());
         }
+        if let Some((bits, size)) = own && format != Format::AwqGemm {
+            let bits = format.bits()[bits % format.bits().len()];
+            let own = Layout { bits, granularity: granularity[size], ..layout };
+            let name = LinearPattern::name("model.layers.1.mlp.up_proj");
+            let linears = vec![name, LinearPattern::expression(r".*\.2\.")?];
+            let rules = vec![LayoutRule { linears, layout: own }];
+            config.rules = if own == layout { vec![] } else { rules };
+            prop_assert_eq!(config.layout_of("model.layers.1.mlp.up_proj"), own);
+            prop_assert_eq!(config.layout_of("model.layers.2.mlp.up_proj"), own);
+            prop_assert_eq!(config.layout_of("model.layers.1.mlp.up_proj_2"), layout);
+        }
         let parsed = QuantizationConfig::from_json(&config.to_json()?)?;
         prop_assert_eq!(parsed, ParsedConfig { config, unread: vec![] });
     }
@@ -64,6 +75,18 @@ fn what_a_format_has_no_place_for_is_refused() {
     for (format, bits) in [(Format::PackQuantized, Bits::Three), (Format::AwqGemm, Bits::Eight)] {
         assert!(QuantizationConfig::new(Layout { bits, ..layout(format) }).to_json().is_err());
     }
+    let with = |format, own| {
+        let linears = vec![LinearPattern::name("a.b")];
+        let rules = vec![LayoutRule { linears, layout: own }];
+        QuantizationConfig { rules, ..config(format) }
+    };
+    let eight = |format| Layout { bits: Bits::Eight, ..layout(format) };
+    assert!(with(Format::PackQuantized, eight(Format::PackQuantized)).to_json().is_ok());
+    assert!(with(Format::PackQuantized, eight(Format::GptqV1)).to_json().is_err());
+    let error = with(Format::AwqGemm, layout(Format::AwqGemm)).to_json().expect_err("no place");
+    assert!(error.to_string().contains("some linears"), "{error}");
+    let two = Layout { bits: Bits::Two, ..layout(Format::PackQuantized) };
+    assert!(with(Format::PackQuantized, two).to_json().is_err());
     let granularity = Granularity::Tensor;
     let tensor = Layout { granularity, ..layout(Format::GptqV1) };
     assert!(QuantizationConfig::new(tensor).to_json().is_err());
@@ -129,6 +152,10 @@ fn what_is_not_understood_names_its_field() -> Result<()> {
         (Format::PackQuantized, "/format", json!("marlin-24"), "format"),
         (Format::PackQuantized, "/quantization_status", json!("frozen"), "quantization_status"),
         (Format::PackQuantized, "/ignore", json!([1]), "ignore"),
+        (Format::PackQuantized, "/config_groups/group_0/targets", json!(["re:("]), "targets"),
+        (Format::GptqV1, "/dynamic", json!({ "+:(?=a)": { "bits": 8 } }), "dynamic.+:(?=a)"),
+        (Format::GptqV1, "/dynamic", json!({ "a": { "bits": 5 } }), "dynamic.a.bits"),
+        (Format::GptqV1, "/dynamic", json!({ "a": 8 }), "dynamic.a"),
         (Format::AwqGemm, "/version", json!("marlin"), "version"),
         (Format::AwqGemm, "/group_size", json!(null), "group_size"),
         (Format::GptqV1, "/checkpoint_format", json!("marlin"), "checkpoint_format"),
@@ -138,18 +165,95 @@ fn what_is_not_understood_names_its_field() -> Result<()> {
     ];
     for (format, pointer, value, named) in cases {
         let mut json = ours(format)?;
-        *json.pointer_mut(pointer).expect("the field is written") = value;
+        match json.pointer_mut(pointer) {
+            Some(field) => *field = value,
+            None => json[pointer.trim_start_matches('/')] = value,
+        }
         let error = QuantizationConfig::from_json(&json).expect_err(pointer);
         assert!(error.to_string().contains(named), "{pointer}: {error}");
     }
     let mut rules = ours(Format::GptqV2)?;
-    rules["dynamic"] = json!({ "+:.*down.*": { "bits": 8 } });
-    assert!(QuantizationConfig::from_json(&rules).is_err());
     rules["dynamic"] = json!({ "-:.*down.*": {} });
     let parsed = QuantizationConfig::from_json(&rules)?;
-    assert_eq!(parsed.config.ignore, ["lm_head", ".*down.*"]);
+    assert_eq!(parsed.config.ignore, ["lm_head", "re:.*down.*"]);
+    assert_eq!(parsed.config.to_json()?["dynamic"], rules["dynamic"]);
     for json in [json!(null), json!([]), json!({}), json!({ "quant_method": 3 })] {
         assert!(QuantizationConfig::from_json(&json).is_err());
     }
+    Ok(())
+}
+
+#[test]
+fn linears_of_their_own_go_by_the_rules_of_each_method() -> Result<()> {
+    let group = |targets: serde_json::Value, bits: u32, size: usize| {
+        json!({
+            "targets": targets,
+            "weights": {
+                "num_bits": bits, "type": "int", "symmetric": true, "strategy": "group", "group_size": size,
+            },
+        })
+    };
+    // A name counts before an expression, an expression before the class, wherever they stand.
+    let mut compressed = json!({
+        "quant_method": "compressed-tensors", "format": "pack-quantized", "ignore": ["lm_head"],
+        "config_groups": {
+            "group_0": group(json!(["re:.*mlp"]), 8, 64),
+            "group_1": group(json!(["Linear"]), 4, 64),
+            "group_2": group(json!(["layers.0.mlp.up"]), 8, 32),
+        },
+    });
+    let config = QuantizationConfig::from_json(&compressed)?.config;
+    let of = |config: &QuantizationConfig, linear: &str| {
+        let layout = config.layout_of(linear);
+        let Granularity::Group(size) = layout.granularity else { panic!("{linear}: no group") };
+        (layout.bits, size.get())
+    };
+    assert_eq!(of(&config, "layers.0.mlp.up"), (Bits::Eight, 32));
+    assert_eq!(of(&config, "layers.0.mlp.down"), (Bits::Eight, 64));
+    assert_eq!(of(&config, "layers.0.attn.q"), (Bits::Four, 64));
+
+    let groups = &mut compressed["config_groups"];
+    groups["group_3"] = group(json!(["Embedding"]), 8, 64);
+    let error = QuantizationConfig::from_json(&compressed).expect_err("another class");
+    assert!(error.to_string().contains("class"), "{error}");
+    // Expressions alone, all of which say the same.
+    compressed["config_groups"] = json!({
+        "group_0": group(json!(["re:.*mlp"]), 4, 64), "group_1": group(json!(["re:.*attn"]), 4, 64),
+    });
+    let config = QuantizationConfig::from_json(&compressed)?.config;
+    assert_eq!((config.rules.len(), of(&config, "x")), (0, (Bits::Four, 64)));
+    let activations = json!({ "num_bits": 8, "dynamic": true, "strategy": "token" });
+    compressed["config_groups"]["group_1"]["input_activations"] = activations;
+    assert!(QuantizationConfig::from_json(&compressed).is_err());
+
+    // The first rule counts; what it does not say is as for the rest.
+    let gptq = json!({
+        "quant_method": "gptq", "bits": 4, "group_size": 128, "sym": true, "desc_act": false,
+        "dynamic": {
+            "-:.*k_proj": {}, "+:^layers\\.1\\.up$": { "bits": 8 },
+            ".*\\.1\\.": { "bits": 3, "group_size": 32, "desc_act": false },
+        },
+    });
+    let config = QuantizationConfig::from_json(&gptq)?.config;
+    assert_eq!(of(&config, "layers.1.up"), (Bits::Eight, 128));
+    assert_eq!(of(&config, "layers.1.up_2"), (Bits::Three, 32));
+    assert_eq!(of(&config, "layers.11.up"), (Bits::Four, 128));
+    assert_eq!(config.ignore, ["lm_head", "re:.*k_proj"]);
+    Ok(())
+}
+
+#[test]
+fn packed_zero_points_are_dequantized_while_they_are_loaded() -> Result<()> {
+    let symmetric = layout(Format::PackQuantized);
+    let plain = Layout { symmetric: false, ..symmetric };
+    let json = |layout: Layout| QuantizationConfig::new(layout).to_json();
+    assert_eq!(json(plain)?["dequantize"], true);
+    assert_eq!(json(symmetric)?.get("dequantize"), None);
+    assert_eq!(json(Layout { format: Format::GptqV2, ..plain })?.get("dequantize"), None);
+    // That way knows one group: it would read the other's words wrongly and say nothing.
+    let linears = vec![LinearPattern::name("a.b")];
+    let rules = vec![LayoutRule { linears, layout: Layout { bits: Bits::Eight, ..plain } }];
+    let mixed = QuantizationConfig { rules, ..QuantizationConfig::new(plain) };
+    assert_eq!(mixed.to_json()?.get("dequantize"), None);
     Ok(())
 }
