@@ -136,8 +136,8 @@ fn what_is_read_back_is_what_was_rounded() {
 const EXACT: &str = "model.layers.0.self_attn.k_proj";
 const EIGHT: &str = "model.layers.1.mlp.up_proj";
 
-fn recipe(bits: Bits) -> Recipe {
-    let mut recipe = Recipe::new(bits, Some(massval::quant::GroupSize::new(8).unwrap()));
+fn recipe() -> Recipe {
+    let mut recipe = Recipe::new(Bits::Four, Some(massval::quant::GroupSize::new(8).unwrap()));
     recipe.except(EXACT, Treatment::Exact);
     recipe.except(EIGHT, Treatment::Bits(Bits::Eight));
     recipe
@@ -171,15 +171,15 @@ fn weights(model: &Model) -> Vec<Vec<f32>> {
 fn a_recipe_is_followed_in_every_format_that_can() {
     let model = load(&folder("llama-gqa-untied-sharded"));
     let place = tempdir().unwrap();
-    for (format, symmetric, bits) in [
-        (Format::PackQuantized, true, Bits::Four),
-        (Format::PackQuantized, false, Bits::Four),
-        (Format::GptqV1, true, Bits::Four),
-        (Format::GptqV1, false, Bits::Four),
-        (Format::GptqV2, false, Bits::Two),
+    for (format, symmetric) in [
+        (Format::PackQuantized, true),
+        (Format::PackQuantized, false),
+        (Format::GptqV1, true),
+        (Format::GptqV1, false),
+        (Format::GptqV2, false),
     ] {
         let out = place.path().join(format!("{format}-{symmetric}"));
-        let recipe = Recipe { symmetric, ..recipe(bits) };
+        let recipe = Recipe { symmetric, ..recipe() };
         let wanted = options(Method::Rtn, Bits::Eight, format).with_recipe(&recipe);
         let result = run(&model, &wanted, &out).unwrap();
         let log = |name: &str| result.linears.iter().find(|log| log.name == name).unwrap();
@@ -191,29 +191,28 @@ fn a_recipe_is_followed_in_every_format_that_can() {
         assert_eq!(weights(&read), expected, "{format} {symmetric}");
         let config = read.checkpoint().quantization.as_ref().unwrap();
         assert_eq!(config.layout_of(EIGHT).bits, Bits::Eight);
-        assert_eq!((config.layout.bits, config.ignore.len()), (bits, 2));
+        assert_eq!((config.layout.bits, config.ignore.len()), (Bits::Four, 2));
         let card = fs::read_to_string(out.join("README.md")).unwrap();
         let lines = ["| in 8 bits | 1 of 14 linears |", "| in floating point | 1 of 14 linears |"];
         assert!(lines.iter().all(|line| card.contains(line)), "{card}");
 
+        // By way of the other format, and back.
         let to = if format == Format::PackQuantized { Format::GptqV2 } else { format };
-        if bits == Bits::Four {
-            let mut converting = ConvertOptions::new(to);
-            converting.round_scales = true;
-            let there = place.path().join(format!("{format}-{symmetric}-there"));
-            convert(&out, &there, &converting, &mut |_, _| {}).unwrap();
-            let back = place.path().join(format!("{format}-{symmetric}-back"));
-            let again = ConvertOptions::new(Format::PackQuantized);
-            convert(&there, &back, &again, &mut |_, _| {}).unwrap();
-            assert_eq!(weights(&load(&back)), weights(&load(&there)), "{format} {symmetric}");
-            let found = &load(&back).checkpoint().quantization.clone().unwrap();
-            assert_eq!((&found.rules.len(), &found.ignore), (&1, &config.ignore));
-        }
+        let there = place.path().join(format!("{format}-{symmetric}-there"));
+        let back = place.path().join(format!("{format}-{symmetric}-back"));
+        let mut converting = ConvertOptions::new(to);
+        converting.round_scales = true;
+        convert(&out, &there, &converting, &mut |_, _| {}).unwrap();
+        let converting = ConvertOptions::new(Format::PackQuantized);
+        convert(&there, &back, &converting, &mut |_, _| {}).unwrap();
+        assert_eq!(weights(&load(&back)), weights(&load(&there)), "{format} {symmetric}");
+        let found = load(&back).checkpoint().quantization.clone().unwrap();
+        assert_eq!((found.rules.len(), &found.ignore), (1, &config.ignore));
     }
     // Methods that look at a text follow it, too; what comes after sees what it did.
     for method in [Method::Awq, Method::Gptq] {
         let out = place.path().join(method.name());
-        let wanted = options(method, Bits::Four, Format::GptqV2).with_recipe(&recipe(Bits::Four));
+        let wanted = options(method, Bits::Four, Format::GptqV2).with_recipe(&recipe());
         let result = run(&model, &wanted, &out).unwrap();
         let error = |name: &str| {
             let log = result.linears.iter().find(|log| log.name == name).unwrap();
@@ -237,16 +236,16 @@ fn a_recipe_that_cannot_be_followed_is_refused_before_any_work() {
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
         assert!(!out.exists() && !place.path().join("out.partial").exists(), "{error}");
     };
-    said(Format::AwqGemm, &recipe(Bits::Four), &["awq-gemm", "some linears", "gptq"]);
-    said(Format::IntQuantized, &recipe(Bits::Four), &["int-quantized", "4 bits"]);
-    let mut two = recipe(Bits::Four);
+    said(Format::AwqGemm, &recipe(), &["awq-gemm", "some linears", "gptq"]);
+    said(Format::IntQuantized, &recipe(), &["int-quantized", "4 bits"]);
+    let mut two = recipe();
     two.except(EIGHT, Treatment::Bits(Bits::Two));
     said(Format::PackQuantized, &two, &["pack-quantized", "2 bits"]);
-    let mut unknown = recipe(Bits::Four);
+    let mut unknown = recipe();
     unknown.except("model.layers.7.mlp.up_proj", Treatment::Exact);
     said(Format::GptqV2, &unknown, &["model.layers.7.mlp.up_proj", "model.layers.0."]);
     // AWQ's files can leave a linear out.
-    let mut kept = Recipe::new(Bits::Four, recipe(Bits::Four).group);
+    let mut kept = Recipe::new(Bits::Four, recipe().group);
     kept.except(EXACT, Treatment::Exact);
     let wanted = options(Method::Rtn, Bits::Four, Format::AwqGemm).with_recipe(&kept);
     run(&model, &wanted, &place.path().join("awq")).unwrap();
@@ -254,8 +253,8 @@ fn a_recipe_that_cannot_be_followed_is_refused_before_any_work() {
     fs::write(&file, unknown.json().unwrap()).unwrap();
     let error = read_recipe(&file, model.checkpoint()).unwrap_err().to_string();
     assert!(error.contains("recipe.json") && error.contains("layers.7"), "{error}");
-    fs::write(&file, recipe(Bits::Four).json().unwrap()).unwrap();
-    assert_eq!(read_recipe(&file, model.checkpoint()).unwrap(), recipe(Bits::Four));
+    fs::write(&file, recipe().json().unwrap()).unwrap();
+    assert_eq!(read_recipe(&file, model.checkpoint()).unwrap(), recipe());
 }
 
 #[test]

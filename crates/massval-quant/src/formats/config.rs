@@ -107,7 +107,6 @@ impl QuantizationConfig {
     /// # Errors
     /// [`Error::NotRepresentable`] if the format has no place for what the config says.
     pub fn to_json(&self) -> Result<Value> {
-        self.layouts().try_for_each(Layout::check)?;
         let format = self.layout.format;
         let refuse = |what: &str, hint| {
             let (tensor, what) = ("the checkpoint".to_owned(), what.to_owned());
@@ -123,6 +122,7 @@ impl QuantizationConfig {
             let hint = "write compressed-tensors or gptq, or leave these linears out";
             return refuse("other bits or groups for some linears", hint);
         }
+        self.layouts().try_for_each(Layout::check)?;
         let grouped = self.order == ActivationOrder::Groups;
         if grouped && matches!(format, Format::AwqGemm | Format::IntQuantized) {
             return refuse("groups out of order", "use static groups");
