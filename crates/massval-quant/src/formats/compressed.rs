@@ -1,10 +1,10 @@
 //! compressed-tensors' tensors.
 //!
-//! `pack-quantized`: `weight_packed` `[out, words]`, packed along inputs; `weight_scale` `[out, groups]`;
-//! `weight_shape` `[2]`; if asymmetric `weight_zero_point` `[words, groups]`, packed along outputs (signed bytes
-//! `[out, groups]` are read, too); if groups are out of order `weight_g_idx` `[in]`. `int-quantized`: `weight` as signed bytes `[out, in]`,
-//! `weight_scale` `[out, groups]` or `[1]`, if asymmetric `weight_zero_point` as signed bytes; `input_scale`
-//! `[1]` for static activations. Signed values are codes minus the middle.
+//! `pack-quantized`: `weight_packed` `[out, words]`, packed along inputs; `weight_scale` `[out, groups]`, in f32 if
+//! asymmetric; `weight_shape` `[2]`; if asymmetric `weight_zero_point` `[words, groups]`, packed along outputs (signed
+//! bytes `[out, groups]` are read, too); if groups are out of order `weight_g_idx` `[in]`. `int-quantized`: `weight` as
+//! signed bytes `[out, in]`, `weight_scale` `[out, groups]` or `[1]`, if asymmetric `weight_zero_point` as signed
+//! bytes; `input_scale` `[1]` for static activations. Signed values are codes minus the middle.
 
 use safetensors::Dtype;
 
@@ -21,9 +21,11 @@ pub(super) fn pack(linear: &QuantizedLinear, layout: &Layout) -> Result<Vec<Stor
     let packed = along_columns(bits, outputs, inputs, |o, i| linear.codes()[o * inputs + i]);
     let shape = [outputs, words(bits, inputs).unwrap_or_default()];
     let sizes = [outputs, inputs].iter().flat_map(|&n| (n as i64).to_le_bytes()).collect();
+    // transformers computes weights with zero points in the type of their scales, whatever the model's is.
+    let scale_type = if layout.symmetric { linear.scale_type() } else { ScaleType::F32 };
     let mut tensors = vec![
         StoredTensor::new(name, "weight_packed", Dtype::I32, &shape, packed),
-        scales(linear),
+        scales(linear, scale_type),
         StoredTensor::new(name, "weight_shape", Dtype::I64, &[2], sizes),
     ];
     if !layout.symmetric {
@@ -120,7 +122,7 @@ pub(super) fn pack_bytes(linear: &QuantizedLinear, layout: &Layout) -> Result<Ve
     let shape = [linear.outputs(), linear.inputs()];
     let mut tensors = vec![
         StoredTensor::new(name, "weight", Dtype::I8, &shape, signed(linear.codes())),
-        scales(linear),
+        scales(linear, linear.scale_type()),
     ];
     if !layout.symmetric {
         let shape = scale_shape(linear.granularity(), linear.outputs(), linear.groups());
@@ -188,10 +190,10 @@ fn scale_shape(granularity: Granularity, outputs: usize, groups: usize) -> Vec<u
     }
 }
 
-fn scales(linear: &QuantizedLinear) -> StoredTensor {
+fn scales(linear: &QuantizedLinear, scale_type: ScaleType) -> StoredTensor {
     let shape = scale_shape(linear.granularity(), linear.outputs(), linear.groups());
     let values = linear.scales().iter().copied();
-    StoredTensor::scales(linear.name(), "weight_scale", &shape, linear.scale_type(), values)
+    StoredTensor::scales(linear.name(), "weight_scale", &shape, scale_type, values)
 }
 
 fn read_scales(

@@ -69,6 +69,8 @@ proptest! {
         let (linear, layout) = linear(format, seed, [outputs, groups, length], symmetric);
         let tensors = layout.pack(&linear)?;
         let read = layout.unpack(linear.name(), &tensors)?;
+        let wide = format == Format::PackQuantized && !symmetric;
+        let linear = if wide { linear.with_scale_type(ScaleType::F32)? } else { linear };
         prop_assert_eq!(&read, &linear);
         for (at, value) in read.dequantize().into_iter().enumerate() {
             let (output, input) = (at / linear.inputs(), at % linear.inputs());
@@ -279,7 +281,7 @@ fn zero_points_may_be_bytes() -> Result<()> {
         };
         let middle = linear.bits().middle();
         let signed: Vec<u8> = linear.zeros().iter().map(|zero| zero.wrapping_sub(middle)).collect();
-        assert_eq!(read(signed.clone(), [3, 2])?, linear);
+        assert_eq!(read(signed.clone(), [3, 2])?.dequantize(), linear.dequantize());
         assert!(read(signed.clone(), [2, 3]).is_err());
         // 8 is no zero point of 4 bits; of 8 bits every byte is one.
         let beyond = [&signed[1..], &[middle]].concat();
