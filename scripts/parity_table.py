@@ -119,6 +119,8 @@ compared with that.
 The families that llama.cpp exports, names and layouts as its converter gives them; logits against transformers with the
 same weights ([fixtures/gguf-families](../fixtures/gguf-families)): {ggufs}.
 
+The quantizers are compared with the published algorithms in [quantization.md](quantization.md).
+
 Written by `scripts/parity_table.py` on {options.date} ({processor()}).
 """
     page = root / "docs/parity.md"
